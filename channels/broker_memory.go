@@ -1,0 +1,126 @@
+package channels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// MemoryBroker is the in-process engine of [Broker], for one node on its own.
+//
+// It has no queue: Publish calls deliver itself, under the lock of the topic's
+// partition. That lock is what gives concurrent publishers one order, and the
+// place where an append to a history and the position it yields will belong.
+// deliver is called for several partitions at once, must not call the broker
+// back, and may keep an event's Data but not the *Event.
+type MemoryBroker struct {
+	ran   atomic.Bool
+	parts [Partitions]memoryPartition
+}
+
+// memoryPartition is the share of the topics that has one order.
+type memoryPartition struct {
+	mu      sync.Mutex
+	deliver func(*Event) error // nil unless the broker runs
+	topics  map[Topic]struct{}
+}
+
+// NewMemoryBroker returns a broker that works once its Run is called.
+func NewMemoryBroker() *MemoryBroker { return &MemoryBroker{} }
+
+// Publish implements [Broker]. Between start and return it owns evs: it sets
+// each Position. An event that this node cannot take now is reported in a
+// [*PublishError] that wraps [ErrBusy].
+func (b *MemoryBroker) Publish(ctx context.Context, evs []Event) ([]Position, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
+	positions := make([]Position, len(evs))
+	var failed *PublishError
+	for i := range evs {
+		pos, err := b.part(evs[i].Topic).publish(&evs[i])
+		if err == nil {
+			positions[i] = pos
+			continue
+		}
+		if failed == nil {
+			failed = &PublishError{Err: err}
+		}
+		failed.Failed = append(failed.Failed, i)
+	}
+	if failed != nil {
+		return positions, failed
+	}
+	return positions, nil
+}
+
+// publish accepts one event: position, then delivery, as one step that no other
+// event of the partition can come between.
+func (p *memoryPartition) publish(ev *Event) (Position, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.deliver == nil {
+		return Position{}, ErrBrokerAway
+	}
+	// Only the broker hands out positions; one that the caller left in the
+	// event would be a place in a history that does not exist.
+	if !ev.Position.IsZero() {
+		ev.Position = Position{}
+	}
+	if _, ok := p.topics[ev.Topic]; !ok {
+		return Position{}, nil
+	}
+	return Position{}, p.deliver(ev)
+}
+
+// Subscribe implements [Broker].
+func (b *MemoryBroker) Subscribe(ctx context.Context, t Topic) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	p := b.part(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.deliver == nil {
+		return ErrBrokerAway
+	}
+	p.topics[t] = struct{}{}
+	return nil
+}
+
+// Unsubscribe implements [Broker]. It is carried out even if ctx has ended.
+func (b *MemoryBroker) Unsubscribe(_ context.Context, t Topic) error {
+	p := b.part(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.topics, t)
+	return nil
+}
+
+// Run implements [Broker]. It can be called once; a second call is an error.
+func (b *MemoryBroker) Run(ctx context.Context, deliver func(*Event) error) error {
+	if b.ran.Swap(true) {
+		return errors.New("memory broker: Run was called before; make a new broker")
+	}
+	b.setDeliver(deliver)
+	<-ctx.Done()
+	b.setDeliver(nil) // passes every lock, so every call under way has returned
+	return nil
+}
+
+// setDeliver opens all partitions, or closes them and forgets their topics.
+func (b *MemoryBroker) setDeliver(deliver func(*Event) error) {
+	for i := range b.parts {
+		p := &b.parts[i]
+		p.mu.Lock()
+		p.deliver = deliver
+		p.topics = make(map[Topic]struct{})
+		p.mu.Unlock()
+	}
+}
+
+func (b *MemoryBroker) part(t Topic) *memoryPartition { return &b.parts[t.Partition()] }
+
+var _ Broker = (*MemoryBroker)(nil)

@@ -1,0 +1,61 @@
+package channels
+
+import "fmt"
+
+// The close codes of the protocol (Pusher Channels protocol, "Connection
+// closure"). The range says what a client does next: 4000–4099 gives up,
+// 4100–4199 comes back after a pause, 4200–4299 comes back at once. A code of
+// 4300 and above must never close a connection: pusher-js would give up.
+const (
+	CodeTLSOnly            = 4000
+	CodeAppUnknown         = 4001 // app or key unknown, deleted or revoked
+	CodeAppDisabled        = 4003 // app disabled or tenant suspended
+	CodeOverQuota          = 4004
+	CodePathNotFound       = 4005
+	CodeProtocolInvalid    = 4006
+	CodeProtocolUnsupport  = 4007
+	CodeProtocolMissing    = 4008
+	CodeUnauthorized       = 4009 // origin refused, terminated, not authorized in time
+	CodeOverCapacity       = 4100 // slow consumer, or the answer is not known because a dependency is away
+	CodeReconnect          = 4200 // this node is going away
+	CodePongMissing        = 4201
+	CodeClientEventRate    = 4301 // only ever in an error frame
+	CodeWatchlistLimit     = 4302 // only ever in an error frame
+	codeNone               = 0    // an error frame with "code":null: the connection stays
+	messageSlow            = "This client reads more slowly than it is sent to and was cut off. Reconnect; if it happens often, subscribe to fewer channels or send less."
+	messageDraining        = "This server is restarting. Reconnect."
+	messageDependencyAway  = "The server cannot check this app right now. Reconnect in a moment."
+	messagePongMissing     = "Pong reply not received in time"
+	messageTooManyChannels = "This connection has subscribed to %d channels, the most this app allows. Unsubscribe from some, or raise max_channels_per_connection."
+)
+
+// Refusal is a reason to close a connection, told to the client as a
+// pusher:error frame and a close frame with the same code.
+type Refusal struct {
+	Code    int
+	Message string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return fmt.Sprintf("%d %s", r.Code, r.Message) }
+
+// Refuse makes a [Refusal] with a formatted message.
+func Refuse(code int, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// complaint is an error told to the client while its connection stays open.
+type complaint struct {
+	code    int
+	message string
+}
+
+func (c *complaint) Error() string { return c.message }
+
+func complain(format string, args ...any) *complaint {
+	return &complaint{code: codeNone, message: fmt.Sprintf(format, args...)}
+}
+
+// Unknown is the refusal when the answer depends on something that is away. It
+// is never a "does not exist": the client comes back.
+func Unknown() *Refusal { return &Refusal{Code: CodeOverCapacity, Message: messageDependencyAway} }

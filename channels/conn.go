@@ -1,0 +1,113 @@
+package channels
+
+import (
+	"context"
+	"errors"
+
+	"tidewire/channels/fanout"
+	"tidewire/channels/wire"
+	"tidewire/tenants"
+)
+
+// Conn is one client connection: the protocol, over whatever transport carries
+// it. Handle and Closed are called by the transport's reading side, one at a
+// time; Close may be called by anyone.
+type Conn struct {
+	hub  *Hub         // static
+	id   SocketID     // static
+	key  string       // static: the app key it came with
+	line *fanout.Line // static
+
+	space *space // set on admission
+
+	// owned by the reading side
+	subs []*subscription
+}
+
+// subscription is one channel this connection is in.
+type subscription struct {
+	channel *channel
+	member  *fanout.Member
+}
+
+// Connect opens a connection of app, made with key, over t: it is greeted, or
+// refused with a code and nil is returned. refusal, if not nil, was found by the
+// door already. Either way the plane owns t from here on.
+func (h *Hub) Connect(app *tenants.App, key string, t fanout.Transport, refusal *Refusal) (*Conn, *fanout.Line) {
+	line := h.plane.Attach(t)
+	c := &Conn{hub: h, id: newSocketID(), key: key, line: line}
+	if refusal == nil {
+		refusal = h.admit(app, c)
+	}
+	if refusal != nil {
+		h.stats.refused.Add(1)
+		line.Close(closing(refusal.Code, refusal.Message)...)
+		return nil, line
+	}
+	h.stats.connects.Add(1)
+	line.Send(establishedFrame(c.id, int(h.cfg.ActivityTimeout.Seconds())))
+	return c, line
+}
+
+// ID returns the connection's socket id.
+func (c *Conn) ID() SocketID { return c.id }
+
+// Close tells the client why, after everything queued for it, and closes.
+func (c *Conn) Close(r *Refusal) { c.line.Close(closing(r.Code, r.Message)...) }
+
+// PeerDead closes a connection whose peer stopped answering.
+func (c *Conn) PeerDead() { c.Close(&Refusal{Code: CodePongMissing, Message: messagePongMissing}) }
+
+// Unsupported closes a connection that left the protocol, with the close frame given.
+func (c *Conn) Unsupported(last *fanout.Frame) { c.line.Close(last) }
+
+// Closed gives back everything the connection held. The reading side calls it
+// once, last.
+func (c *Conn) Closed() {
+	for _, s := range c.subs {
+		c.leave(s)
+	}
+	c.subs = nil
+	c.hub.expel(c)
+}
+
+// Handle acts on one text message of the client. What is wrong with it is told
+// to the client; the connection stays open.
+func (c *Conn) Handle(ctx context.Context, message []byte) {
+	c.hub.stats.frames.Add(1)
+	err := c.dispatch(ctx, message)
+	if err == nil {
+		return
+	}
+	var known *complaint
+	if !errors.As(err, &known) {
+		c.hub.log.WarnContext(ctx, "client frame not served", "app", c.app().ID, "socket", c.id, "error", err)
+		known = &complaint{code: CodeOverCapacity, message: "The server cannot do this right now. Try again in a moment."}
+	}
+	c.hub.stats.complaints.Add(1)
+	c.line.Send(errorFrame(known.code, known.message))
+}
+
+func (c *Conn) app() *tenants.App { return c.space.app.Load() }
+
+func (c *Conn) dispatch(ctx context.Context, message []byte) error {
+	var f wire.ClientFrame
+	if err := wire.DecodeClientFrame(message, &f); err != nil {
+		return complain("Invalid message: %v", err)
+	}
+	switch f.Event {
+	case "pusher:ping":
+		c.line.Send(pongFrame)
+		return nil
+	case "pusher:pong":
+		return nil
+	case "pusher:subscribe":
+		return c.subscribe(ctx, f.Data)
+	case "pusher:unsubscribe":
+		return c.unsubscribe(f.Data)
+	}
+	if IsClientEvent(f.Event) {
+		return complain("To send client events, you must enable this feature in the settings of your app (client_events).")
+	}
+	return complain("Unknown event %.80q. A client may send pusher:subscribe, pusher:unsubscribe, pusher:ping and events whose names start with client-.", f.Event)
+}

@@ -1,0 +1,129 @@
+package channels
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"tidewire/channels/fanout"
+	"tidewire/tenants"
+)
+
+// HubConfig sets up a [Hub]. Broker is required.
+type HubConfig struct {
+	Broker Broker
+	Log    *slog.Logger
+	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
+	ActivityTimeout time.Duration
+	// Linger is how long the broker subscription of a channel outlives its last
+	// local subscriber, so that coming and going does not reach the broker; 0 is none.
+	Linger time.Duration
+	// Fanout sets up the plane that writes to the sockets.
+	Fanout fanout.Config
+}
+
+// Hub is the realtime engine of one node: which of its connections hear which
+// topics. It has no state that another node needs.
+type Hub struct {
+	cfg      HubConfig
+	broker   Broker
+	log      *slog.Logger
+	plane    *fanout.Plane
+	registry registry
+	stats    hubCounters
+
+	mu       sync.RWMutex
+	spaces   map[tenants.AppID]*space
+	draining bool
+}
+
+// NewHub makes a hub. It does nothing until [Hub.Run].
+func NewHub(cfg HubConfig) *Hub {
+	if cfg.ActivityTimeout <= 0 {
+		cfg.ActivityTimeout = 120 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg.Fanout.Slow = closing(CodeOverCapacity, messageSlow)
+	h := &Hub{
+		cfg: cfg, broker: cfg.Broker, log: cfg.Log,
+		plane:  fanout.New(cfg.Fanout),
+		spaces: make(map[tenants.AppID]*space),
+	}
+	h.registry.init(h.plane, cfg.Broker, cfg.Linger)
+	return h
+}
+
+// Run drives the hub until ctx ends, and returns when everything it started has ended.
+func (h *Hub) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, run := range []func(context.Context) error{
+		h.plane.Run,
+		h.registry.run,
+		func(ctx context.Context) error { return h.broker.Run(ctx, h.deliver) },
+	} {
+		wg.Go(func() { cancel(run(ctx)) }) // whoever returns first ends the others
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Publish hands validated events of one app to the broker. The errors are those
+// of [Broker.Publish].
+func (h *Hub) Publish(ctx context.Context, app *tenants.App, evs []Event) ([]Position, error) {
+	h.stats.published.Add(int64(len(evs)))
+	return h.broker.Publish(ctx, evs)
+}
+
+// deliver gives one event to this node's subscribers.
+func (h *Hub) deliver(ev *Event) error {
+	ch := h.registry.find(ev.Topic)
+	if ch == nil {
+		return nil
+	}
+	var except *fanout.Line
+	if ev.Except != "" {
+		except = h.lineOf(ev.Topic.App, ev.Except)
+	}
+	if !h.plane.Publish(ch.group, eventFrame(ev), except) {
+		h.stats.busy.Add(1)
+		return ErrBusy
+	}
+	return nil
+}
+
+func (h *Hub) lineOf(app tenants.AppID, id SocketID) *fanout.Line {
+	h.mu.RLock()
+	sp := h.spaces[app]
+	h.mu.RUnlock()
+	if sp == nil {
+		return nil
+	}
+	if c := sp.conn(id); c != nil {
+		return c.line
+	}
+	return nil
+}
+
+// newSocketID makes an id that is never used twice: channel authorizations are
+// bound to it and do not expire.
+func newSocketID() SocketID {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	id := make([]byte, 0, 40)
+	id = strconv.AppendUint(id, binary.LittleEndian.Uint64(b[:8])>>1, 10)
+	id = append(id, '.')
+	id = strconv.AppendUint(id, binary.LittleEndian.Uint64(b[8:])>>1, 10)
+	return SocketID(id)
+}

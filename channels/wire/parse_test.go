@@ -1,0 +1,221 @@
+package wire_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tidewire/channels/wire"
+)
+
+func nested(open, closing string, n int) string {
+	return strings.Repeat(open, n) + strings.Repeat(closing, n)
+}
+
+func manyKeys(n int) string {
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = fmt.Sprintf(`"k%d":%d`, i, i)
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+func TestParseObjectHandsOutRawValues(t *testing.T) {
+	t.Parallel()
+	in := " \t{ \"a\" : 1.50 ,\"b\":\"x\\u0041\",\n\"c\" : { \"d\": [ 1 , 2 ] } , \"\\u0064\":null,\"\":true}\r\n"
+	fields, err := wire.ParseObject([]byte(in), nil)
+	require.NoError(t, err)
+	got := make([][2]string, 0, len(fields))
+	for _, f := range fields {
+		got = append(got, [2]string{string(f.Key), string(f.Value)})
+	}
+	require.Equal(t, [][2]string{
+		{"a", "1.50"}, {"b", `"x\u0041"`}, {"c", `{ "d": [ 1 , 2 ] }`}, {"d", "null"}, {"", "true"},
+	}, got)
+
+	raw, ok := wire.Get(fields, "d")
+	require.True(t, ok)
+	require.True(t, wire.IsNull(raw))
+	_, ok = wire.Get(fields, "D")
+	require.False(t, ok, "keys are looked up as they are")
+}
+
+func TestParseObjectAppends(t *testing.T) {
+	t.Parallel()
+	first, err := wire.ParseObject([]byte(`{"a":1}`), nil)
+	require.NoError(t, err)
+	both, err := wire.ParseObject([]byte(`{"a":2}`), first)
+	require.NoError(t, err, "the members of another object are no duplicates")
+	require.Len(t, both, 2)
+	same, err := wire.ParseObject([]byte(`{"b":1,"b":2}`), both)
+	require.Error(t, err)
+	require.Len(t, same, 2, "nothing is added by a text that is refused")
+}
+
+func TestParseObjectAccepts(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"empty":                 `{}`,
+		"numbers":               `{"n":[0,-0,10,-1.5,1e9,1E+9,1.0e-9,123456789012345678901234567890,1e999]}`,
+		"escapes":               `{"s":"\"\\\/\b\f\n\r\t\u00e9"}`,
+		"surrogate pair":        `{"s":"\ud83d\ude00"}`,
+		"escaped replacement":   `{"s":"\ufffd"}`,
+		"deep":                  `{"a":` + nested("[", "]", wire.MaxDepth-1) + `}`,
+		"deep objects":          nested(`{"a":`, "}", wire.MaxDepth-1)[:len(`{"a":`)*(wire.MaxDepth-1)] + "{}" + strings.Repeat("}", wire.MaxDepth-1),
+		"many keys":             manyKeys(wire.MaxKeys),
+		"many nested keys":      `{"a":` + manyKeys(wire.MaxKeys) + `}`,
+		"case differs nested":   `{"a":{"b":1,"B":2}}`,
+		"same key, siblings":    `{"a":{"x":1},"b":[{"x":1},{"x":2}],"x":{"x":{"x":1}}}`,
+		"key again after child": `{"p":{"a":{"b":1},"c":{"b":1},"b":1}}`,
+		"DEL":                   "{\"s\":\"\x7f\"}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.True(t, acceptable([]byte(in), true), "the reference disagrees with this test")
+			_, err := wire.ParseObject([]byte(in), nil)
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestParseObjectRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, in string
+		offset   int
+		reason   string
+	}{
+		{"nothing", "", 0, "unexpected end, expected an object"},
+		{"white space", "  ", 2, "unexpected end, expected an object"},
+		{"array", `[{}]`, 0, "expected an object"},
+		{"byte order mark", "\xef\xbb\xbf{}", 0, "expected an object"},
+		{"trailing text", `{} x`, 3, "unexpected text after the value"},
+		{"second object", `{}{}`, 2, "unexpected text after the value"},
+		{"trailing NUL", "{}\x00", 2, "unexpected text after the value"},
+		{"no end", `{"a":1`, 6, "unexpected end, expected a comma or }"},
+		{"bracket for brace", `{"a":1]`, 6, "expected a comma or }"},
+		{"brace for bracket", `{"a":[1}`, 7, "expected a comma or ]"},
+		{"trailing comma", `{"a":1,}`, 7, "expected a key in double quotes"},
+		{"trailing comma in array", `{"a":[1,]}`, 8, "expected a value"},
+		{"bare key", `{a:1}`, 1, "expected a key in double quotes"},
+		{"single quotes", `{'a':1}`, 1, "expected a key in double quotes"},
+		{"no colon", `{"a" 1}`, 5, "expected a colon"},
+		{"no value", `{"a":}`, 5, "expected a value"},
+		{"comment", `{/**/}`, 1, "expected a key in double quotes"},
+		{"form feed as space", "{\f}", 1, "expected a key in double quotes"},
+		{"NaN", `{"a":NaN}`, 5, "expected a value"},
+		{"bad literal", `{"a":nul}`, 5, "expected null"},
+		{"long literal", `{"a":truee}`, 9, "expected a comma or }"},
+		{"upper-case literal", `{"a":True}`, 5, "expected a value"},
+		{"plus sign", `{"a":+1}`, 5, "expected a value"},
+		{"leading zero", `{"a":01}`, 6, "expected a comma or }"},
+		{"lone minus", `{"a":-}`, 6, "expected a digit"},
+		{"no fraction", `{"a":1.}`, 7, "expected a digit"},
+		{"no integer part", `{"a":.5}`, 5, "expected a value"},
+		{"no exponent", `{"a":1e+}`, 8, "expected a digit"},
+		{"hexadecimal", `{"a":0x1}`, 6, "expected a comma or }"},
+		{"open string", `{"a":"b}`, 5, "string without closing quote"},
+		{"open escape", `{"a":"\`, 6, "unknown escape"},
+		{"newline in string", "{\"a\":\"\n\"}", 6, "control character in a string"},
+		{"NUL in key", "{\"\x00\":1}", 2, "control character in a string"},
+		{"unknown escape", `{"a":"\x"}`, 6, "unknown escape"},
+		{"short escape", `{"a":"\u12"}`, 6, "escape needs four hexadecimal digits"},
+		{"high surrogate", `{"a":"\ud83d"}`, 6, "lone surrogate"},
+		{"high surrogate, text", `{"a":"\ud83dx"}`, 6, "lone surrogate"},
+		{"two high surrogates", `{"a":"\ud83d\ud83d"}`, 6, "lone surrogate"},
+		{"low surrogate", `{"a":"\ude00"}`, 6, "lone surrogate"},
+		{"surrogates swapped", `{"a":"\ude00\ud83d"}`, 6, "lone surrogate"},
+		{"invalid UTF-8", "{\"é\":\"\xff\"}", 7, "invalid UTF-8"},
+		{"encoded surrogate", "{\"a\":\"\xed\xa0\x80\"}", 6, "invalid UTF-8"},
+		{"overlong", "{\"a\":\"\xc0\x80\"}", 6, "invalid UTF-8"},
+		{"truncated UTF-8", "{\"a\":\"\xe2\x82", 6, "invalid UTF-8"},
+		{"duplicate", `{"a":1,"a":2}`, 7, "duplicate key"},
+		{"duplicate by escape", `{"a":1,"\u0061":2}`, 7, "duplicate key"},
+		{"case variant", `{"event":1,"Event":2}`, 11, "two keys that differ by case only"},
+		{"case variant by escape", `{"event":1,"\u0045VENT":2}`, 11, "two keys that differ by case only"},
+		{"case variant beyond ASCII", `{"user":1,"u` + "ſ" + `er":2}`, 10, "two keys that differ by case only"},
+		{"nested duplicate", `{"a":{"b":1,"c":2,"b":3}}`, 18, "duplicate key"},
+		{"nested duplicate by escape", `{"a":[{"b":1,"\u0062":3}]}`, 13, "duplicate key"},
+		{"nested duplicate by other escape", `{"a":[{"\u002f":1,"\/":3}]}`, 18, "duplicate key"},
+		{"duplicate after child", `{"a":{"b":{"b":1},"b":2}}`, 18, "duplicate key"},
+		{"too deep", `{"a":` + nested("[", "]", wire.MaxDepth) + `}`, 5 + wire.MaxDepth - 1, "nested too deeply"},
+		{"much too deep", `{"a":` + strings.Repeat("[", 1<<20), 5 + wire.MaxDepth - 1, "nested too deeply"},
+		{"too many keys", manyKeys(wire.MaxKeys + 1), strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in one object"},
+		{"too many nested keys", `{"a":` + manyKeys(wire.MaxKeys+1) + `}`, 5 + strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in one object"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			require.False(t, acceptable([]byte(c.in), true) && strings.HasPrefix(c.in, "{"), "the reference disagrees with this test")
+			_, err := wire.ParseObject([]byte(c.in), nil)
+			var syntax *wire.SyntaxError
+			require.ErrorAs(t, err, &syntax)
+			require.Equal(t, wire.SyntaxError{Offset: c.offset, Reason: c.reason}, *syntax)
+			require.Equal(t, fmt.Sprintf("invalid JSON at byte %d: %s", c.offset, c.reason), err.Error())
+		})
+	}
+}
+
+func TestParseArray(t *testing.T) {
+	t.Parallel()
+	got, err := wire.ParseArray([]byte(` [ "a" , {"b": 1},[ ],null ] `), nil)
+	require.NoError(t, err)
+	text := make([]string, len(got))
+	for i := range got {
+		text[i] = string(got[i])
+	}
+	require.Equal(t, []string{`"a"`, `{"b": 1}`, `[ ]`, `null`}, text)
+
+	got, err = wire.ParseArray([]byte(`[]`), got)
+	require.NoError(t, err)
+	require.Len(t, got, 4)
+
+	for in, reason := range map[string]string{
+		`{}`:                              "expected an array",
+		`[1,]`:                            "expected a value",
+		`[1`:                              "unexpected end, expected a comma or ]",
+		`[1]]`:                            "unexpected text after the value",
+		`[{"a":1,"a":2}]`:                 "duplicate key",
+		"[\"\xff\"]":                      "invalid UTF-8",
+		nested("[", "]", wire.MaxDepth+1): "nested too deeply",
+		"[" + strings.Repeat("1,", wire.MaxElements) + "1" + "]": "more than 16384 elements in the array",
+	} {
+		back, err := wire.ParseArray([]byte(in), got)
+		require.ErrorContains(t, err, reason)
+		require.Len(t, back, 4)
+	}
+	full, err := wire.ParseArray([]byte("["+strings.Repeat("1,", wire.MaxElements-1)+"1]"), nil)
+	require.NoError(t, err)
+	require.Len(t, full, wire.MaxElements)
+}
+
+func TestValid(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{`1`, ` "a" `, `null`, `[1]`, `{"a":{}}`, nested("[", "]", wire.MaxDepth)} {
+		require.NoError(t, wire.Valid([]byte(in)), in)
+	}
+	for _, in := range []string{``, `1 2`, `"`, "\"\xff\"", `{"a":1,"a":1}`, nested("[", "]", wire.MaxDepth+1), `"\udfff"`} {
+		require.Error(t, wire.Valid([]byte(in)), in)
+	}
+}
+
+func TestReadingAllocatesNothing(t *testing.T) {
+	in := []byte(`{"event":"client-move","channel":"private-x","data":{"x":1,"y":[1,2,{"z":"a\nb"}]},"extra":null}`)
+	array := []byte(`["a","b",{"c":1}]`)
+	fields := make([]wire.Field, 0, 8)
+	elements := make([][]byte, 0, 8)
+	text := make([]byte, 0, 64)
+	for name, f := range map[string]func(){
+		"ParseObject":  func() { fields, _ = wire.ParseObject(in, fields[:0]) },
+		"ParseArray":   func() { elements, _ = wire.ParseArray(array, elements[:0]) },
+		"Valid":        func() { _ = wire.Valid(in) },
+		"Get":          func() { _, _ = wire.Get(fields, "data") },
+		"AppendString": func() { text, _ = wire.AppendString(text[:0], []byte(`"a\nb\ud83d\ude00"`)) },
+		"DecodedLen":   func() { _ = wire.DecodedLen([]byte(`"a\nb\ud83d\ude00"`)) },
+	} {
+		require.Zero(t, testing.AllocsPerRun(100, f), name)
+	}
+	require.Len(t, fields, 4)
+	require.Len(t, elements, 3)
+}

@@ -1,0 +1,132 @@
+package ws
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"tidewire/channels"
+	"tidewire/channels/fanout"
+)
+
+// client is the connection the WebSocket library is given: reads come from the
+// socket through the meter, writes go to the plane as whole control frames.
+type client struct {
+	inner     net.Conn // *sock, or *tls.Conn over one
+	transport fanout.Transport
+	early     *bytes.Reader // what the client sent before the handshake was answered; nil for nothing
+	meter     meter         // owned by the reading goroutine
+	door      *Door
+
+	scratch *bufio.ReadWriter // lent to the library during the handshake
+
+	entry *entry         // who it is; dropped once connected
+	conn  *channels.Conn // nil until connected, and for refused connections
+
+	mu   sync.Mutex
+	line *fanout.Line // nil during the handshake
+}
+
+// connAddr lets the door find the client from a melody session at no cost:
+// RemoteAddr returns the client itself, typed as an address.
+type connAddr client
+
+// Network implements [net.Addr].
+func (*connAddr) Network() string { return "tcp" }
+
+// String implements [net.Addr].
+func (a *connAddr) String() string { return a.inner.RemoteAddr().String() }
+
+// Read implements [net.Conn]. A deadline that passes although the peer has been
+// heard from meanwhile is moved on, so that any inbound byte counts as life.
+func (c *client) Read(b []byte) (int, error) {
+	if c.early != nil {
+		if n, err := c.early.Read(b); err == nil {
+			return n, c.meter.read(b[:n], time.Now())
+		}
+		c.early = nil
+	}
+	for {
+		if err := c.meter.hold(); err != nil {
+			return 0, err
+		}
+		n, err := c.inner.Read(b)
+		if n > 0 {
+			if e := c.meter.read(b[:n], time.Now()); e != nil {
+				return 0, e
+			}
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		until, alive := c.meter.extend(time.Now())
+		if !alive {
+			return 0, err
+		}
+		if e := c.inner.SetReadDeadline(until); e != nil {
+			return 0, e
+		}
+	}
+}
+
+// Write implements [net.Conn]. During the handshake it writes through. After it
+// only control frames come here, each as one call.
+func (c *client) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	line := c.line
+	c.mu.Unlock()
+	if line == nil {
+		return c.inner.Write(b)
+	}
+	line.SendRaw(b)
+	return len(b), nil
+}
+
+func (c *client) setLine(l *fanout.Line) {
+	c.mu.Lock()
+	c.line = l
+	c.mu.Unlock()
+}
+
+// Close implements [net.Conn]. The library calls it when reading has ended.
+func (c *client) Close() error {
+	c.mu.Lock()
+	line := c.line
+	c.mu.Unlock()
+	if line == nil {
+		return c.inner.Close()
+	}
+	line.ReadEnded()
+	return nil
+}
+
+// LocalAddr implements [net.Conn].
+func (c *client) LocalAddr() net.Addr { return c.inner.LocalAddr() }
+
+// RemoteAddr implements [net.Conn].
+func (c *client) RemoteAddr() net.Addr { return (*connAddr)(c) }
+
+// SetDeadline implements [net.Conn]; the library clears deadlines with it.
+func (c *client) SetDeadline(t time.Time) error { return c.inner.SetDeadline(t) }
+
+// SetReadDeadline implements [net.Conn].
+func (c *client) SetReadDeadline(t time.Time) error { return c.inner.SetReadDeadline(t) }
+
+// SetWriteDeadline implements [net.Conn]; writing never waits.
+func (c *client) SetWriteDeadline(time.Time) error { return nil }
+
+var _ net.Conn = (*client)(nil)
+
+var errFlood = errors.New("client sends more frames than it may")
+
+// isTimeout reports whether reading ended because the peer fell silent.
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout() && !errors.Is(err, io.EOF)
+}

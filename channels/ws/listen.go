@@ -1,0 +1,115 @@
+package ws
+
+import (
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"tidewire/channels/fanout"
+)
+
+// Listen wraps a listener so that the door can take its connections over:
+// http.Server speaks on them as usual, under TLS too, until they are upgraded.
+func Listen(l net.Listener) net.Listener { return &listener{l} }
+
+type listener struct{ net.Listener }
+
+// Accept implements [net.Listener].
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c, nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
+	return &sock{tcp: tcp, raw: raw}, nil
+}
+
+// sock is an accepted TCP connection. The TCP connection is a named field on
+// purpose: embedded, it would promote methods through which large writes of the
+// WebSocket library bypass Write.
+//
+// Under TLS the plane cannot write to the descriptor itself. Then held collects
+// what the TLS layer writes, from whatever goroutine, and the plane passes it on
+// without waiting.
+type sock struct {
+	tcp *net.TCPConn
+	raw syscall.RawConn
+
+	mu      sync.Mutex
+	holding bool   // the plane owns the socket: Write collects
+	held    []byte // written by the TLS layer, not yet by the socket
+	kick    func() // asks the plane to write held; set with holding
+	pushing bool   // the plane's own goroutine is inside the TLS layer: no kick needed
+}
+
+// Read implements [net.Conn].
+func (s *sock) Read(b []byte) (int, error) { return s.tcp.Read(b) }
+
+// Write implements [net.Conn].
+func (s *sock) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	if !s.holding {
+		s.mu.Unlock()
+		return s.tcp.Write(b)
+	}
+	s.held = append(s.held, b...)
+	kick := s.kick
+	if s.pushing {
+		kick = nil
+	}
+	s.mu.Unlock()
+	if kick != nil {
+		kick()
+	}
+	return len(b), nil
+}
+
+// Close implements [net.Conn].
+func (s *sock) Close() error { return s.tcp.Close() }
+
+// LocalAddr implements [net.Conn].
+func (s *sock) LocalAddr() net.Addr { return s.tcp.LocalAddr() }
+
+// RemoteAddr implements [net.Conn].
+func (s *sock) RemoteAddr() net.Addr { return s.tcp.RemoteAddr() }
+
+// SetDeadline implements [net.Conn].
+func (s *sock) SetDeadline(t time.Time) error { return s.tcp.SetDeadline(t) }
+
+// SetReadDeadline implements [net.Conn].
+func (s *sock) SetReadDeadline(t time.Time) error { return s.tcp.SetReadDeadline(t) }
+
+// SetWriteDeadline implements [net.Conn].
+func (s *sock) SetWriteDeadline(t time.Time) error { return s.tcp.SetWriteDeadline(t) }
+
+// tryWrite writes to the descriptor without waiting.
+func (s *sock) tryWrite(sys *fanout.Syscall, b []byte) (n int, blocked bool, err error) {
+	n, err = sys.Write(s.raw, b)
+	return n, n < len(b), err
+}
+
+// drain writes b, waiting for the peer until deadline.
+func (s *sock) drain(b []byte, deadline time.Time) error {
+	if err := s.tcp.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	if _, err := s.tcp.Write(b); err != nil {
+		return err
+	}
+	return s.tcp.SetWriteDeadline(time.Time{})
+}
+
+// abort closes at once, without lingering over what the peer has not read.
+func (s *sock) abort() error {
+	_ = s.tcp.SetLinger(0)
+	return s.tcp.Close()
+}

@@ -1,0 +1,152 @@
+package ws
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+const (
+	// maxFragments is how many frames one message may be split into.
+	maxFragments = 64
+	// A client may send frameRate frames a second, frameBurst at once; beyond
+	// that its frames are read more slowly, which holds it back by TCP. A burst
+	// is normal: a reconnecting client subscribes to all its channels.
+	frameRate  = 200
+	frameBurst = 5000
+	// A client may send controlRate pings and pongs a second, controlBurst at
+	// once; beyond that it is cut off.
+	controlRate  = 10
+	controlBurst = 100
+	// messageTime is how long one message may take from its first byte to its last.
+	messageTime = 20 * time.Second
+)
+
+// meter watches the frames of one client at the lowest level, below the
+// WebSocket library, which bounds neither fragments nor control frames. It
+// reads headers only and keeps no payload.
+type meter struct {
+	header    [14]byte
+	have      uint8 // header bytes seen
+	skip      int64 // payload bytes of the current frame still to come
+	fragments uint8 // frames of the unfinished message
+	over      bool  // frames were sent faster than frameRate: wait before reading on
+
+	control, frames bucket
+	lastRead        time.Time
+	begun           time.Time // when the unfinished message began; zero between messages
+	silence         time.Duration
+}
+
+// bucket is a token bucket in 8 bytes: the time until which the past is paid.
+type bucket struct{ paid int64 } // unix nanoseconds
+
+// spend takes one token and reports whether the rate and burst allow it.
+func (b *bucket) spend(now int64, rate, burst int64) bool {
+	cost := int64(time.Second) / rate
+	b.paid = max(b.paid, now-burst*cost) + cost
+	return b.paid <= now
+}
+
+// read looks at bytes just received.
+func (m *meter) read(b []byte, now time.Time) error {
+	m.lastRead = now
+	for len(b) > 0 {
+		if m.skip > 0 {
+			n := min(m.skip, int64(len(b)))
+			m.skip -= n
+			b = b[n:]
+			m.settle()
+			continue
+		}
+		m.header[m.have] = b[0]
+		m.have++
+		b = b[1:]
+		if m.have < 2 || int(m.have) < headerLen(m.header[1]) {
+			continue
+		}
+		if err := m.frame(now); err != nil {
+			return err
+		}
+		m.settle()
+	}
+	if m.begun.IsZero() && (m.have > 0 || m.skip > 0 || m.fragments > 0) {
+		m.begun = now
+	}
+	if !m.begun.IsZero() && now.Sub(m.begun) > messageTime {
+		return errFlood
+	}
+	return nil
+}
+
+// settle notes the end of a message.
+func (m *meter) settle() {
+	if m.skip == 0 && m.have == 0 && m.fragments == 0 {
+		m.begun = time.Time{}
+	}
+}
+
+// frame acts on a complete header.
+func (m *meter) frame(now time.Time) error {
+	m.have = 0
+	fin, opcode := m.header[0]&0x80 != 0, m.header[0]&0x0f
+	switch size := m.header[1] & 0x7f; size {
+	case 126:
+		m.skip = int64(binary.BigEndian.Uint16(m.header[2:]))
+	case 127:
+		length := binary.BigEndian.Uint64(m.header[2:])
+		if length > 1<<40 { // the library's own limit is far below; this only keeps the sum sane
+			return errFlood
+		}
+		m.skip = int64(length) // #nosec G115 -- bounded above
+	default:
+		m.skip = int64(size)
+	}
+	if opcode >= 8 {
+		if !m.control.spend(now.UnixNano(), controlRate, controlBurst) {
+			return errFlood
+		}
+		return nil
+	}
+	if !m.frames.spend(now.UnixNano(), frameRate, frameBurst) {
+		m.over = true
+	}
+	if fin {
+		m.fragments = 0
+		return nil
+	}
+	if m.fragments++; m.fragments > maxFragments {
+		return errFlood
+	}
+	return nil
+}
+
+// hold waits while the client is ahead of its frame rate.
+func (m *meter) hold() error {
+	if m.over {
+		m.over = false
+		t := time.NewTimer(min(time.Duration(m.frames.paid-time.Now().UnixNano()), time.Second))
+		<-t.C
+	}
+	return nil
+}
+
+// extend returns the deadline a silent-looking peer has earned by what it sent
+// since the last one was set; alive is false when that is nothing.
+func (m *meter) extend(now time.Time) (until time.Time, alive bool) {
+	until = m.lastRead.Add(m.silence)
+	return until, until.After(now)
+}
+
+func headerLen(second byte) int {
+	n := 2
+	switch second & 0x7f {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	if second&0x80 != 0 {
+		n += 4
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package ws
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// handshakeHeaders are all that the WebSocket library reads of a request.
+var handshakeHeaders = []string{"Connection", "Upgrade", "Sec-Websocket-Version", "Sec-Websocket-Key", "Sec-Websocket-Protocol"}
+
+// handshakeOf copies what the library needs, so that the rest can be freed.
+func handshakeOf(r *http.Request) *http.Request {
+	h := make(http.Header, len(handshakeHeaders))
+	for _, name := range handshakeHeaders {
+		if v := r.Header[name]; v != nil {
+			h[name] = v
+		}
+	}
+	return &http.Request{Method: r.Method, Header: h, Host: r.Host, URL: r.URL, ProtoMajor: 1, ProtoMinor: 1}
+}
+
+// buffered returns what the client sent behind its handshake, or nil.
+func buffered(rw *bufio.ReadWriter) *bytes.Reader {
+	n := rw.Reader.Buffered()
+	if n == 0 {
+		return nil
+	}
+	b, _ := rw.Peek(n) // n bytes are there
+	return bytes.NewReader(bytes.Clone(b))
+}
+
+// response is an [http.Hijacker] that hands the library a connection already taken over.
+type response struct {
+	client *client
+	header http.Header
+}
+
+func newResponse(c *client) *response { return &response{client: c, header: http.Header{}} }
+
+// Header implements [http.ResponseWriter].
+func (r *response) Header() http.Header { return r.header }
+
+// Write implements [http.ResponseWriter]. The library writes here only to
+// refuse a handshake the door has already checked.
+func (r *response) Write(b []byte) (int, error) { return len(b), nil }
+
+// WriteHeader implements [http.ResponseWriter].
+func (r *response) WriteHeader(int) {}
+
+// Hijack implements [http.Hijacker].
+func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	r.client.scratch = scratch.Get().(*bufio.ReadWriter)
+	return r.client, r.client.scratch, nil
+}
+
+// scratch keeps the small buffers the library asks for and uses during the
+// handshake only.
+var scratch = sync.Pool{New: func() any {
+	return bufio.NewReadWriter(bufio.NewReaderSize(nothing{}, 16), bufio.NewWriterSize(io.Discard, 16))
+}}
+
+// giveBack returns the scratch buffers once the handshake is over.
+func (c *client) giveBack() {
+	rw := c.scratch
+	c.scratch = nil
+	rw.Reader.Reset(nothing{})
+	rw.Writer.Reset(io.Discard)
+	scratch.Put(rw)
+}
+
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
