@@ -18,6 +18,9 @@ import (
 type MemoryBroker struct {
 	ran   atomic.Bool
 	parts [Partitions]memoryPartition
+	// left, if set, is told of a topic nobody here hears any more, under its
+	// partition's lock. Set before Run.
+	left func(Topic)
 }
 
 // memoryPartition is the share of the topics that has one order.
@@ -25,6 +28,7 @@ type memoryPartition struct {
 	mu      sync.Mutex
 	deliver func(*Event) error // nil unless the broker runs
 	topics  map[Topic]struct{}
+	kept    map[Topic]keptEvent // nil while nothing is kept
 }
 
 // NewMemoryBroker returns a broker that works once its Run is called.
@@ -69,10 +73,15 @@ func (p *memoryPartition) publish(ev *Event) (Position, error) {
 	if !ev.Position.IsZero() {
 		ev.Position = Position{}
 	}
-	if _, ok := p.topics[ev.Topic]; !ok {
-		return Position{}, nil
+	if _, ok := p.topics[ev.Topic]; ok {
+		if err := p.deliver(ev); err != nil {
+			return Position{}, err
+		}
 	}
-	return Position{}, p.deliver(ev)
+	if ev.CacheTTL > 0 {
+		p.keep(ev)
+	}
+	return Position{}, nil
 }
 
 // Subscribe implements [Broker].
@@ -96,6 +105,9 @@ func (b *MemoryBroker) Unsubscribe(_ context.Context, t Topic) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.topics, t)
+	if b.left != nil {
+		b.left(t)
+	}
 	return nil
 }
 
@@ -105,7 +117,7 @@ func (b *MemoryBroker) Run(ctx context.Context, deliver func(*Event) error) erro
 		return errors.New("memory broker: Run was called before; make a new broker")
 	}
 	b.setDeliver(deliver)
-	<-ctx.Done()
+	b.forgetKept(ctx)
 	b.setDeliver(nil) // passes every lock, so every call under way has returned
 	return nil
 }

@@ -3,6 +3,8 @@ package channels
 import (
 	"context"
 	"errors"
+	"strconv"
+	"time"
 
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
@@ -21,13 +23,17 @@ type Conn struct {
 	space *space // set on admission
 
 	// owned by the reading side
-	subs []*subscription
+	subs   []*subscription
+	user   *signedIn // nil until signed in
+	events rate
+	limbo  *time.Timer // closes a connection that is not authorized in time; nil if it need not be
 }
 
 // subscription is one channel this connection is in.
 type subscription struct {
 	channel *channel
 	member  *fanout.Member
+	userID  string // who it is on a presence channel
 }
 
 // Connect opens a connection of app, made with key, over t: it is greeted, or
@@ -45,8 +51,21 @@ func (h *Hub) Connect(app *tenants.App, key string, t fanout.Transport, refusal 
 		return nil, line
 	}
 	h.stats.connects.Add(1)
+	if app := c.app(); app.Settings.RequireAuthorization {
+		c.limbo = time.AfterFunc(time.Duration(app.Settings.AuthorizationTimeoutSeconds)*time.Second, func() {
+			c.Close(&Refusal{Code: CodeUnauthorized, Message: "Connection not authorized within timeout"})
+		})
+	}
 	line.Send(establishedFrame(c.id, int(h.cfg.ActivityTimeout.Seconds())))
 	return c, line
+}
+
+// authorized notes that the connection has proved who it is.
+func (c *Conn) authorized() {
+	if c.limbo != nil {
+		c.limbo.Stop()
+		c.limbo = nil
+	}
 }
 
 // ID returns the connection's socket id.
@@ -63,11 +82,15 @@ func (c *Conn) Unsupported(last *fanout.Frame) { c.line.Close(last) }
 
 // Closed gives back everything the connection held. The reading side calls it
 // once, last.
-func (c *Conn) Closed() {
+func (c *Conn) Closed(ctx context.Context) {
+	c.authorized()
 	for _, s := range c.subs {
-		c.leave(s)
+		c.leave(ctx, s)
 	}
 	c.subs = nil
+	if c.user != nil {
+		c.hub.userGone(ctx, c)
+	}
 	c.hub.expel(c)
 }
 
@@ -104,10 +127,14 @@ func (c *Conn) dispatch(ctx context.Context, message []byte) error {
 	case "pusher:subscribe":
 		return c.subscribe(ctx, f.Data)
 	case "pusher:unsubscribe":
-		return c.unsubscribe(f.Data)
+		return c.unsubscribe(ctx, f.Data)
+	case "pusher:signin":
+		return c.signin(ctx, f.Data)
 	}
 	if IsClientEvent(f.Event) {
-		return complain("To send client events, you must enable this feature in the settings of your app (client_events).")
+		return c.clientEvent(ctx, &f)
 	}
-	return complain("Unknown event %.80q. A client may send pusher:subscribe, pusher:unsubscribe, pusher:ping and events whose names start with client-.", f.Event)
+	return complain("Unknown event %.80q. A client may send pusher:subscribe, pusher:unsubscribe, pusher:signin, pusher:ping and events whose names start with client-.", f.Event)
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,9 +1,32 @@
 package channels
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
+
+// EventKind says what an event is. All but the first are made by the engines
+// and never by a publisher.
+type EventKind uint8
+
+const (
+	// Message is an event of a customer's server or of a client.
+	Message EventKind = iota
+	// MemberAdded, MemberRemoved: UserID came to or left a presence channel. Data
+	// is the raw JSON of user_info or nil, Seq the place among the topic's changes.
+	MemberAdded
+	MemberRemoved
+	// MemberUpdated: UserID's info is now Data. Nodes keep it; clients are not told.
+	MemberUpdated
+	// CountChanged: the topic has Count subscriptions over all nodes.
+	CountChanged
+	// Terminate: every connection signed in as the user this topic stands for is closed.
+	Terminate
+)
 
 // Event is one message on one topic.
 type Event struct {
+	Kind  EventKind
 	Topic Topic
 	Name  string
 	// Data is the payload as the JSON string literal that goes out on the wire,
@@ -11,8 +34,16 @@ type Event struct {
 	Data []byte
 	// Except is the connection that must not receive the event; empty for none.
 	Except SocketID
-	// UserID is the sender's user id, set on client events of presence channels only.
+	// UserID is the sender's user id, on client events of presence channels, or
+	// the member concerned; empty otherwise.
 	UserID string
+	// Seq numbers the member changes of a topic, without gaps; 0 on other kinds.
+	Seq uint64
+	// Count is the total of a CountChanged.
+	Count int
+	// CacheTTL, if positive, makes the broker keep this event as the topic's
+	// last one for that long ([Broker.Last]).
+	CacheTTL time.Duration
 	// Position is the event's place in the channel's history; zero where none is kept.
 	Position Position
 }

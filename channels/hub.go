@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,15 +15,20 @@ import (
 	"tidewire/tenants"
 )
 
-// HubConfig sets up a [Hub]. Broker is required.
+// HubConfig sets up a [Hub]. Broker, which must have [LastEvents] too, and
+// Presence are required.
 type HubConfig struct {
-	Broker Broker
-	Log    *slog.Logger
+	Broker   Broker
+	Presence Presence
+	Log      *slog.Logger
 	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
 	ActivityTimeout time.Duration
 	// Linger is how long the broker subscription of a channel outlives its last
 	// local subscriber, so that coming and going does not reach the broker; 0 is none.
 	Linger time.Duration
+	// CountInterval is how long the presence engine may not know of subscriptions
+	// that came or went on a channel this node is on anyway; 0 tells it of each.
+	CountInterval time.Duration
 	// Fanout sets up the plane that writes to the sockets.
 	Fanout fanout.Config
 }
@@ -32,10 +38,14 @@ type HubConfig struct {
 type Hub struct {
 	cfg      HubConfig
 	broker   Broker
+	last     LastEvents
+	presence Presence
 	log      *slog.Logger
 	plane    *fanout.Plane
 	registry registry
 	stats    hubCounters
+	untold   untold
+	tasks    tasks
 
 	mu       sync.RWMutex
 	spaces   map[tenants.AppID]*space
@@ -51,12 +61,16 @@ func NewHub(cfg HubConfig) *Hub {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Fanout.Slow = closing(CodeOverCapacity, messageSlow)
+	last, ok := cfg.Broker.(LastEvents)
+	if !ok {
+		panic("channels: the broker keeps no last events")
+	}
 	h := &Hub{
-		cfg: cfg, broker: cfg.Broker, log: cfg.Log,
+		cfg: cfg, broker: cfg.Broker, last: last, presence: cfg.Presence, log: cfg.Log,
 		plane:  fanout.New(cfg.Fanout),
 		spaces: make(map[tenants.AppID]*space),
 	}
-	h.registry.init(h.plane, cfg.Broker, cfg.Linger)
+	h.registry.init(h.plane, cfg.Broker, cfg.Linger, h.loadChannel)
 	return h
 }
 
@@ -68,6 +82,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	for _, run := range []func(context.Context) error{
 		h.plane.Run,
 		h.registry.run,
+		h.retell,
+		h.tasks.run,
 		func(ctx context.Context) error { return h.broker.Run(ctx, h.deliver) },
 	} {
 		wg.Go(func() { cancel(run(ctx)) }) // whoever returns first ends the others
@@ -83,20 +99,52 @@ func (h *Hub) Run(ctx context.Context) error {
 // of [Broker.Publish].
 func (h *Hub) Publish(ctx context.Context, app *tenants.App, evs []Event) ([]Position, error) {
 	h.stats.published.Add(int64(len(evs)))
+	for i := range evs {
+		// What clients send is never kept (Pusher, "Cache channels").
+		if kind, _ := Classify(evs[i].Topic.Channel); kind.Cache() && !IsClientEvent(evs[i].Name) {
+			evs[i].CacheTTL = time.Duration(app.Settings.CacheTTLSeconds) * time.Second
+		}
+	}
 	return h.broker.Publish(ctx, evs)
 }
 
-// deliver gives one event to this node's subscribers.
+// deliver gives one event to this node's subscribers. Only messages are ever
+// refused for want of room.
 func (h *Hub) deliver(ev *Event) error {
 	ch := h.registry.find(ev.Topic)
 	if ch == nil {
 		return nil
 	}
+	switch ev.Kind {
+	case Message:
+		return h.deliverMessage(ch, ev)
+	case MemberAdded, MemberRemoved, MemberUpdated:
+		h.memberChanged(ch, ev)
+	case CountChanged:
+		if strings.HasPrefix(ev.Topic.Channel, userTopicPrefix) {
+			h.userChanged(ev)
+		} else {
+			h.countChanged(ch, ev.Count)
+		}
+	case Terminate:
+		h.userChanged(ev)
+	}
+	return nil
+}
+
+func (h *Hub) deliverMessage(ch *channel, ev *Event) error {
 	var except *fanout.Line
 	if ev.Except != "" {
 		except = h.lineOf(ev.Topic.App, ev.Except)
 	}
-	if !h.plane.Publish(ch.group, eventFrame(ev), except) {
+	frame := eventFrame(ev)
+	var ok bool
+	if ch.cache != nil {
+		ok = ch.cache.delivered(ev, frame, func() bool { return h.plane.Publish(ch.group, frame, except) })
+	} else {
+		ok = h.plane.Publish(ch.group, frame, except)
+	}
+	if !ok {
 		h.stats.busy.Add(1)
 		return ErrBusy
 	}

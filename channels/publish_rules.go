@@ -14,17 +14,16 @@ const (
 	MaxPublishChannels = 100
 	// MaxBatchEvents is how many events one batch may hold.
 	MaxBatchEvents = 10
-	// EventBytesCeiling is the most data an event may carry where the app's own
-	// limit is 0 or higher still.
-	EventBytesCeiling = 64 << 10
 )
 
-// EventBytesLimit returns how many bytes of decoded data an event of app may carry.
+// EventBytesLimit returns how many bytes of decoded data an event of app may
+// carry: the limit of the app, or the server's ceiling.
 func EventBytesLimit(app *tenants.App) int {
-	if n := app.Limits.MaxEventBytes; n > 0 && n < EventBytesCeiling {
+	ceiling := tenants.Ceilings().MaxEventBytes
+	if n := app.Limits.MaxEventBytes; n > 0 && n < ceiling {
 		return n
 	}
-	return EventBytesCeiling
+	return ceiling
 }
 
 // DataTooLargeError refuses an event that carries more data than its app may send.
@@ -89,11 +88,8 @@ func (p *Publication) check(app *tenants.App) error {
 	if err := ValidEventName(p.Name); err != nil {
 		return err
 	}
-	switch n := len(p.Channels); {
-	case n == 0:
-		return ErrNoChannels
-	case n > MaxPublishChannels:
-		return PublicationError(fmt.Sprintf("Too many channels (%d > %d)", n, MaxPublishChannels))
+	if err := CheckChannelCount(len(p.Channels)); err != nil {
+		return err
 	}
 	for i, name := range p.Channels {
 		if _, err := Classify(name); err != nil {
@@ -110,6 +106,18 @@ func (p *Publication) check(app *tenants.App) error {
 	limit := EventBytesLimit(app)
 	if len(p.Data)-2 > limit && wire.DecodedLen(p.Data) > limit {
 		return &DataTooLargeError{Limit: limit}
+	}
+	return nil
+}
+
+// CheckChannelCount checks how many channels one event is published to: 1 to
+// [MaxPublishChannels]. The error is a [PublicationError].
+func CheckChannelCount(n int) error {
+	switch {
+	case n == 0:
+		return ErrNoChannels
+	case n > MaxPublishChannels:
+		return PublicationError(fmt.Sprintf("Too many channels (%d > %d)", n, MaxPublishChannels))
 	}
 	return nil
 }

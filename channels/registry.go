@@ -8,13 +8,17 @@ import (
 	"tidewire/channels/fanout"
 )
 
-// channel is one topic with subscribers on this node.
+// channel is one topic that this node hears.
 type channel struct {
-	topic Topic
-	group *fanout.Group
+	topic  Topic         // static
+	kind   Kind          // static
+	group  *fanout.Group // static
+	roster *roster       // static; presence channels only
+	cache  *lastEvent    // static; cache channels only
+	count  localCount
 
 	// guarded by the stripe
-	refs    int
+	refs    int           // connections in it, and whoever else wants to hear it
 	since   time.Time     // when refs became 0
 	gone    chan struct{} // not nil while the broker is being unsubscribed; closed when that is done
 	ready   chan struct{} // closed when the broker's answer to Subscribe is known
@@ -36,11 +40,12 @@ type registry struct {
 	plane   *fanout.Plane
 	broker  Broker
 	linger  time.Duration
+	load    func(context.Context, *channel) error // makes a channel ready once the broker is subscribed
 	stripes [Partitions]stripe
 }
 
-func (r *registry) init(plane *fanout.Plane, broker Broker, linger time.Duration) {
-	r.plane, r.broker, r.linger = plane, broker, linger
+func (r *registry) init(plane *fanout.Plane, broker Broker, linger time.Duration, load func(context.Context, *channel) error) {
+	r.plane, r.broker, r.linger, r.load = plane, broker, linger, load
 	for i := range r.stripes {
 		r.stripes[i].channels = make(map[Topic]*channel)
 		r.stripes[i].idle = make(map[*channel]struct{})
@@ -64,7 +69,7 @@ func (r *registry) acquire(ctx context.Context, t Topic) (*channel, error) {
 		st.mu.Lock()
 		ch := st.channels[t]
 		if ch == nil {
-			ch = &channel{topic: t, group: r.plane.NewGroup(), refs: 1, ready: make(chan struct{})}
+			ch = r.newChannel(t)
 			st.channels[t] = ch
 			st.mu.Unlock()
 			return ch, r.open(ctx, st, ch)
@@ -91,10 +96,26 @@ func (r *registry) acquire(ctx context.Context, t Topic) (*channel, error) {
 	}
 }
 
+func (r *registry) newChannel(t Topic) *channel {
+	kind, _ := Classify(t.Channel) // an internal topic has no kind
+	ch := &channel{topic: t, kind: kind, group: r.plane.NewGroup(), refs: 1, ready: make(chan struct{})}
+	ch.count.turn = make(chan struct{}, 1)
+	if kind.Presence() {
+		ch.roster = newRoster()
+	}
+	if kind.Cache() {
+		ch.cache = &lastEvent{}
+	}
+	return ch
+}
+
 // open subscribes the broker to a channel just made. A failed one leaves the
 // registry at once, so that the next subscriber tries again.
 func (r *registry) open(ctx context.Context, st *stripe, ch *channel) error {
 	err := r.broker.Subscribe(ctx, ch.topic)
+	if err == nil {
+		err = r.load(ctx, ch)
+	}
 	if err != nil {
 		st.mu.Lock()
 		if st.channels[ch.topic] == ch {

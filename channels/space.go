@@ -11,8 +11,10 @@ import (
 type space struct {
 	app atomic.Pointer[tenants.App] // the newest configuration known
 
-	mu    sync.Mutex
-	conns map[SocketID]*Conn
+	mu      sync.Mutex
+	conns   map[SocketID]*Conn
+	users   map[string]*online  // signed in on this node, by user id
+	watched map[string]*watched // watched from this node, by user id
 }
 
 func (sp *space) conn(id SocketID) *Conn {

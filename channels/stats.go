@@ -8,7 +8,7 @@ import (
 
 type hubCounters struct {
 	published, busy, connects, refused atomic.Int64
-	frames, complaints                 atomic.Int64
+	frames, complaints, resyncs        atomic.Int64
 }
 
 // Stats is a snapshot of what a hub has and has done since it started.
@@ -23,6 +23,7 @@ type Stats struct {
 	Complaints int64 // error frames sent on connections that stayed open
 	Published  int64 // events handed to the broker by this node
 	Busy       int64 // events refused because too much was undelivered
+	Resyncs    int64 // times the members of a channel were read anew after a missed change
 
 	Fanout fanout.Stats
 }
@@ -33,7 +34,7 @@ func (h *Hub) Stats() Stats {
 		Channels: int64(h.registry.count()),
 		Connects: h.stats.connects.Load(), Refused: h.stats.refused.Load(),
 		FramesIn: h.stats.frames.Load(), Complaints: h.stats.complaints.Load(),
-		Published: h.stats.published.Load(), Busy: h.stats.busy.Load(),
+		Published: h.stats.published.Load(), Busy: h.stats.busy.Load(), Resyncs: h.stats.resyncs.Load(),
 		Fanout: h.plane.Stats(),
 	}
 	h.mu.RLock()

@@ -2,9 +2,12 @@ package channels
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
+	"tidewire/tenants"
 )
 
 // subscribe is the answer to pusher:subscribe.
@@ -24,27 +27,114 @@ func (c *Conn) subscribe(ctx context.Context, data []byte) error {
 	if limit := app.Limits.Effective().MaxChannelsPerConnection; len(c.subs) >= limit {
 		return complain(messageTooManyChannels, limit)
 	}
-	if kind.NeedsAuth() {
-		return complain("Channel %s needs an authorization, and this server does not offer private and presence channels yet.", req.Channel)
+	if err := c.authorize(app, kind, &req); err != nil {
+		return err
 	}
-	return c.enter(ctx, Topic{App: app.ID, Channel: req.Channel})
+	t := Topic{App: app.ID, Channel: req.Channel}
+	if !kind.Presence() {
+		return c.enter(ctx, t, app, nil)
+	}
+	m, err := c.memberOf(app, &req)
+	if err != nil {
+		return err
+	}
+	return c.enter(ctx, t, app, m)
+}
+
+// authorize checks the right to subscribe: the signature on private and
+// presence channels, being that user on a server-to-user channel.
+func (c *Conn) authorize(app *tenants.App, kind Kind, req *wire.Subscribe) error {
+	switch {
+	case kind.ServerToUser():
+		if c.user == nil || c.user.id != ServerToUserID(req.Channel) {
+			return complain("Only the user signed in as %s on this connection may subscribe to %s", ServerToUserID(req.Channel), req.Channel)
+		}
+		return nil
+	case !kind.NeedsAuth():
+		return nil
+	case !req.HasAuth:
+		return complain("Auth info required to subscribe to %s", req.Channel)
+	}
+	if err := tenants.VerifyChannelAuth(app, req.Auth, string(c.id), req.Channel, req.ChannelData); err != nil {
+		return complain("%v", err)
+	}
+	c.authorized()
+	return nil
+}
+
+// memberOf says who the subscription of a presence channel is: what
+// channel_data says, or else the signed-in user.
+func (c *Conn) memberOf(app *tenants.App, req *wire.Subscribe) (*Member, error) {
+	var m Member
+	switch {
+	case req.HasChannelData:
+		id, info, err := wire.DecodeChannelData(req.ChannelData)
+		if err != nil {
+			return nil, complain("%v", err)
+		}
+		m = Member{UserID: id, Info: info}
+	case c.user != nil:
+		m = Member{UserID: c.user.id, Info: c.user.info}
+	default:
+		return nil, complain("%s is a presence channel and subscription must include channel_data", req.Channel)
+	}
+	if limit := app.Limits.Effective().MaxPresenceInfoBytes; len(m.Info) > limit {
+		return nil, complain("user_info has %d bytes, and this app allows %d (max_presence_info_bytes)", len(m.Info), limit)
+	}
+	return &m, nil
 }
 
 // enter makes the connection hear t. The client is told so before the first
-// event, and every event published after that reaches it.
-func (c *Conn) enter(ctx context.Context, t Topic) error {
+// event, and every event published after that reaches it. m is who it is on a
+// presence channel.
+func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member) error {
 	ch, err := c.hub.registry.acquire(ctx, t)
 	if err != nil {
 		return fmt.Errorf("subscribe to broker: %w", err)
 	}
-	member := c.line.Join(ch.group, succeededFrame(t.Channel))
-	c.subs = append(c.subs, &subscription{channel: ch, member: member})
+	s := &subscription{channel: ch}
+	if err := c.join(ctx, s, app, m); err != nil {
+		c.hub.registry.release(ch)
+		if errors.Is(err, ErrFull) {
+			return complain("%s has %d members, the most this app allows (max_presence_members)", t.Channel, app.Limits.Effective().MaxPresenceMembers)
+		}
+		return err
+	}
+	c.subs = append(c.subs, s)
+	ch.count.announce.Store(app.Settings.SubscriptionCountEvents)
+	if err := c.hub.counted(ctx, ch, 1); err != nil {
+		c.hub.log.WarnContext(ctx, "subscription not counted yet", "app", app.ID, "error", err)
+	}
 	return nil
+}
+
+// join puts the connection into the channel's group, behind the frames that
+// say how things stand at that moment.
+func (c *Conn) join(ctx context.Context, s *subscription, app *tenants.App, m *Member) error {
+	ch := s.channel
+	into := func(confirmation *fanout.Frame) { s.member = c.line.Join(ch.group, confirmation) }
+	if ch.cache != nil {
+		kept, until, err := c.hub.keptFrame(ctx, ch.topic)
+		if err != nil {
+			return err
+		}
+		into = func(confirmation *fanout.Frame) {
+			ch.cache.join(ch.topic.Channel, kept, until, func(cached *fanout.Frame) {
+				s.member = c.line.Join(ch.group, confirmation, cached)
+			})
+		}
+	}
+	if m == nil {
+		into(succeededFrame(ch.topic.Channel))
+		return nil
+	}
+	s.userID = m.UserID
+	return c.hub.attend(ctx, ch, *m, app.Limits.Effective().MaxPresenceMembers, into)
 }
 
 // unsubscribe is the answer to pusher:unsubscribe: none, as the protocol has it,
 // also for a channel the connection is not in.
-func (c *Conn) unsubscribe(data []byte) error {
+func (c *Conn) unsubscribe(ctx context.Context, data []byte) error {
 	channel, err := wire.DecodeUnsubscribe(data)
 	if err != nil {
 		return complain("Invalid unsubscribe message: %v", err)
@@ -57,13 +147,24 @@ func (c *Conn) unsubscribe(data []byte) error {
 	last := len(c.subs) - 1
 	c.subs[i], c.subs[last] = c.subs[last], nil
 	c.subs = c.subs[:last]
-	c.leave(s)
+	c.leave(ctx, s)
 	return nil
 }
 
-func (c *Conn) leave(s *subscription) {
+// leave takes the connection out of a channel. What the presence engine cannot
+// be told now it is told later.
+func (c *Conn) leave(ctx context.Context, s *subscription) {
 	s.member.Leave()
-	c.hub.registry.release(s.channel)
+	h := c.hub
+	if s.userID != "" {
+		if err := h.depart(ctx, s.channel, s.userID); err != nil {
+			h.log.WarnContext(ctx, "member not removed yet", "app", s.channel.topic.App, "error", err)
+		}
+	}
+	if err := h.counted(ctx, s.channel, -1); err != nil {
+		h.log.WarnContext(ctx, "subscription not counted yet", "app", s.channel.topic.App, "error", err)
+	}
+	h.registry.release(s.channel)
 }
 
 // find returns the place of a channel among the connection's subscriptions, or

@@ -92,12 +92,18 @@ func (p *Plane) Publish(g *Group, f *Frame, except *Line) bool {
 			return false
 		}
 	}
+	p.Announce(g, f, except)
+	return true
+}
+
+// Announce is Publish for frames that must not be refused: what keeps a
+// client's view consistent, and is small and rare.
+func (p *Plane) Announce(g *Group, f *Frame, except *Line) {
 	for i := range g.parts {
 		if g.parts[i].joined.Load() != 0 {
 			p.shards[i].post(op{kind: opPublish, line: except, group: g, frame: f})
 		}
 	}
-	return true
 }
 
 // Stats is a snapshot of a plane's counters.

@@ -43,19 +43,17 @@ func (s *scanner) fields(i int, dst []Field) ([]Field, int, error) {
 		return dst, i + 1, nil
 	}
 	for base := len(dst); ; {
-		s.escapes = false
 		k, start, err := s.key(i)
 		if err != nil {
 			return nil, 0, err
 		}
-		key := s.b[k.start:k.end]
-		if s.escapes {
+		key := s.text(k)
+		if bytes.IndexByte(key, '\\') >= 0 {
 			key = appendDecoded(nil, key)
 		}
 		if err := unused(dst[base:], key, i); err != nil {
 			return nil, 0, err
 		}
-		s.escapes = false
 		end, err := s.value(start, 1)
 		if err != nil {
 			return nil, 0, err

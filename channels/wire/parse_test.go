@@ -69,6 +69,8 @@ func TestParseObjectAccepts(t *testing.T) {
 		"case differs nested":   `{"a":{"b":1,"B":2}}`,
 		"same key, siblings":    `{"a":{"x":1},"b":[{"x":1},{"x":2}],"x":{"x":{"x":1}}}`,
 		"key again after child": `{"p":{"a":{"b":1},"c":{"b":1},"b":1}}`,
+		"keys of one hash":      `{"a":{"k7e827":1,"ka4bb0":2}}`,
+		"prefix of one hash":    `{"a":{"k4bb匴":1,"k4bb":2},"b":{"k4bb":1,"k4bb匴":2}}`,
 		"DEL":                   "{\"s\":\"\x7f\"}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,6 +127,8 @@ func TestParseObjectRefuses(t *testing.T) {
 		{"high surrogate", `{"a":"\ud83d"}`, 6, "lone surrogate"},
 		{"high surrogate, text", `{"a":"\ud83dx"}`, 6, "lone surrogate"},
 		{"two high surrogates", `{"a":"\ud83d\ud83d"}`, 6, "lone surrogate"},
+		{"high surrogate, no low one", `{"a":"\ud83d\ue000"}`, 6, "lone surrogate"},
+		{"two low surrogates", `{"a":"\ude00\ude00"}`, 6, "lone surrogate"},
 		{"low surrogate", `{"a":"\ude00"}`, 6, "lone surrogate"},
 		{"surrogates swapped", `{"a":"\ude00\ud83d"}`, 6, "lone surrogate"},
 		{"invalid UTF-8", "{\"é\":\"\xff\"}", 7, "invalid UTF-8"},
@@ -141,6 +145,7 @@ func TestParseObjectRefuses(t *testing.T) {
 		{"nested duplicate by other escape", `{"a":[{"\u002f":1,"\/":3}]}`, 18, "duplicate key"},
 		{"duplicate after child", `{"a":{"b":{"b":1},"b":2}}`, 18, "duplicate key"},
 		{"too deep", `{"a":` + nested("[", "]", wire.MaxDepth) + `}`, 5 + wire.MaxDepth - 1, "nested too deeply"},
+		{"objects too deep", strings.Repeat(`{"a":`, wire.MaxDepth) + "{}" + strings.Repeat("}", wire.MaxDepth), 5 * wire.MaxDepth, "nested too deeply"},
 		{"much too deep", `{"a":` + strings.Repeat("[", 1<<20), 5 + wire.MaxDepth - 1, "nested too deeply"},
 		{"too many keys", manyKeys(wire.MaxKeys + 1), strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in one object"},
 		{"too many nested keys", `{"a":` + manyKeys(wire.MaxKeys+1) + `}`, 5 + strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in one object"},
@@ -154,6 +159,23 @@ func TestParseObjectRefuses(t *testing.T) {
 			require.Equal(t, wire.SyntaxError{Offset: c.offset, Reason: c.reason}, *syntax)
 			require.Equal(t, fmt.Sprintf("invalid JSON at byte %d: %s", c.offset, c.reason), err.Error())
 		})
+	}
+}
+
+// More keys than the scanner holds in itself, in objects that follow and enclose
+// each other: each key must be remembered for its own object only.
+func TestDuplicatesAmongManyKeys(t *testing.T) {
+	t.Parallel()
+	many := manyKeys(40)
+	other := strings.ReplaceAll(many, `"k`, `"j`)
+	for _, k := range []string{"k0", "k15", "k16", "k39"} {
+		open := `{"a":` + other + `,"b":{"x":` + other + `,` + many[1:len(many)-1]
+		_, err := wire.ParseObject([]byte(open+`,"`+k+`x":0,"y":`+many+`}}`), nil)
+		require.NoError(t, err)
+		_, err = wire.ParseObject([]byte(open+`,"y":`+other+`,"`+k+`":0}}`), nil)
+		var syntax *wire.SyntaxError
+		require.ErrorAs(t, err, &syntax)
+		require.Equal(t, wire.SyntaxError{Offset: len(open + `,"y":` + other + `,`), Reason: "duplicate key"}, *syntax)
 	}
 }
 

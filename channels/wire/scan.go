@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"bytes"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // Bounds of what the reader accepts. They are checked while reading, before
 // anything is built from the input.
@@ -24,32 +21,18 @@ type scanner struct {
 	// The keys of the nested objects that are open, the innermost object's last.
 	// The first ones lie in the scanner itself: a slice of its own memory would
 	// move it to the heap.
-	open    int
-	first   [16]span
-	rest    []span
-	escapes bool // some key was written with escapes, so equal keys may look different
+	open  int
+	first [16]nestedKey
+	rest  []nestedKey
 }
 
-// span is a piece of the input: a key without its quotes.
+// span is a piece of the input: a key without its quotes, as written.
 type span struct{ start, end int }
 
-// opened returns the key at place i of those of the open objects, as written.
-func (s *scanner) opened(i int) []byte {
-	k := s.first[:]
-	if i >= len(k) {
-		i, k = i-len(k), s.rest
-	}
-	return s.b[k[i].start:k[i].end]
-}
-
-// push adds a key to those of the open objects.
-func (s *scanner) push(k span) {
-	if s.open < len(s.first) {
-		s.first[s.open] = k
-	} else {
-		s.rest = append(s.rest[:s.open-len(s.first)], k)
-	}
-	s.open++
+// nestedKey is a key with the hash of its meaning, which spares most comparisons.
+type nestedKey struct {
+	span
+	hash uint32
 }
 
 func fail(offset int, reason string) error {
@@ -188,11 +171,10 @@ func (s *scanner) key(i int) (key span, next int, err error) {
 	if s.at(i) != '"' {
 		return span{}, 0, s.unexpected(i, "a key in double quotes")
 	}
-	end, escaped, err := s.str(i)
+	end, _, err := s.str(i)
 	if err != nil {
 		return span{}, 0, err
 	}
-	s.escapes = s.escapes || escaped
 	colon := s.space(end)
 	if s.at(colon) != ':' {
 		return span{}, 0, s.unexpected(colon, "a colon")
@@ -219,108 +201,33 @@ func (s *scanner) remember(base int, key span) error {
 	if s.open-base >= MaxKeys {
 		return fail(key.start-1, errTooManyKeys)
 	}
-	text := s.b[key.start:key.end]
+	hash := hashText(s.text(key))
 	for i := base; i < s.open; i++ {
 		k := s.opened(i)
-		if bytes.Equal(k, text) || s.escapes && sameText(k, text) {
+		if k.hash == hash && sameText(s.text(k.span), s.text(key)) {
 			return fail(key.start-1, errDuplicateKey)
 		}
 	}
-	s.push(key)
+	if s.open < len(s.first) {
+		s.first[s.open] = nestedKey{key, hash}
+	} else {
+		s.rest = append(s.rest[:s.open-len(s.first)], nestedKey{key, hash})
+	}
+	s.open++
 	return nil
 }
+
+// opened returns the key at place i of those of the open objects.
+func (s *scanner) opened(i int) *nestedKey {
+	if i < len(s.first) {
+		return &s.first[i]
+	}
+	return &s.rest[i-len(s.first)]
+}
+
+func (s *scanner) text(k span) []byte { return s.b[k.start:k.end] }
 
 const (
 	errTooManyKeys  = "more than 64 keys in one object"
 	errDuplicateKey = "duplicate key"
 )
-
-func (s *scanner) literal(i int, word string) (int, error) {
-	if len(s.b)-i < len(word) || string(s.b[i:i+len(word)]) != word {
-		return 0, s.unexpected(i, word)
-	}
-	return i + len(word), nil
-}
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-
-func (s *scanner) digits(i int) (int, error) {
-	start := i
-	for isDigit(s.at(i)) {
-		i++
-	}
-	if i == start {
-		return 0, s.unexpected(i, "a digit")
-	}
-	return i, nil
-}
-
-func (s *scanner) number(i int) (int, error) {
-	if s.at(i) == '-' {
-		i++
-	}
-	var err error
-	if s.at(i) == '0' {
-		i++ // no digit may follow a leading zero
-	} else if i, err = s.digits(i); err != nil {
-		return 0, err
-	}
-	if s.at(i) == '.' {
-		if i, err = s.digits(i + 1); err != nil {
-			return 0, err
-		}
-	}
-	if c := s.at(i); c == 'e' || c == 'E' {
-		if c = s.at(i + 1); c == '+' || c == '-' {
-			i++
-		}
-		if i, err = s.digits(i + 1); err != nil {
-			return 0, err
-		}
-	}
-	return i, nil
-}
-
-// str reads a string, b[i] being its opening quote.
-func (s *scanner) str(i int) (end int, escaped bool, err error) {
-	for j := i + 1; j < len(s.b); {
-		switch c := s.b[j]; {
-		case c == '"':
-			return j + 1, escaped, nil
-		case c == '\\':
-			escaped = true
-			if j, err = s.escape(j); err != nil {
-				return 0, false, err
-			}
-		case c < ' ':
-			return 0, false, fail(j, "control character in a string")
-		default:
-			j++
-		}
-	}
-	return 0, false, fail(i, "string without closing quote")
-}
-
-// escape reads one escape sequence, or two that form a surrogate pair.
-func (s *scanner) escape(i int) (int, error) {
-	switch s.at(i + 1) {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2, nil
-	case 'u':
-	default:
-		return 0, fail(i, "unknown escape")
-	}
-	r := hex4(s.b, i+2)
-	switch {
-	case r < 0:
-		return 0, fail(i, "escape needs four hexadecimal digits")
-	case r < surrogateMin || r > surrogateMax:
-		return i + 6, nil
-	}
-	if r < lowSurrogate && s.at(i+6) == '\\' && s.at(i+7) == 'u' {
-		if low := hex4(s.b, i+8); low >= lowSurrogate && low <= surrogateMax {
-			return i + 12, nil
-		}
-	}
-	return 0, fail(i, "lone surrogate")
-}

@@ -166,9 +166,24 @@ func sameText(a, b []byte) bool {
 	return i == len(a) && j == len(b)
 }
 
+// hashText hashes the meaning of a checked text (FNV-1a, over characters), so
+// that it is the same however the text is written.
+func hashText(text []byte) uint32 {
+	h := uint32(2166136261)
+	for i := 0; i < len(text); {
+		var r rune
+		r, i = nextRune(text, i)
+		h = (h ^ uint32(r)) * 16777619
+	}
+	return h
+}
+
 func nextRune(text []byte, i int) (rune, int) {
-	if text[i] == '\\' {
+	switch c := text[i]; {
+	case c == '\\':
 		return unescape(text, i)
+	case c < utf8.RuneSelf:
+		return rune(c), i + 1
 	}
 	r, n := utf8.DecodeRune(text[i:])
 	return r, i + n

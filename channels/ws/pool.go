@@ -108,7 +108,7 @@ func (j *job) run() {
 		}
 	case jobClosed:
 		if c.conn != nil {
-			c.conn.Closed()
+			c.conn.Closed(context.Background())
 			c.conn = nil
 		}
 	}

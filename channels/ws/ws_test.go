@@ -71,7 +71,8 @@ type options struct {
 func setup(t testing.TB, o options) *world {
 	t.Helper()
 	app := newApp(o.app)
-	hub := channels.NewHub(channels.HubConfig{Broker: channels.NewMemoryBroker(), Fanout: o.fanout})
+	broker := channels.NewMemoryBroker()
+	hub := channels.NewHub(channels.HubConfig{Broker: broker, Presence: channels.NewMemoryPresence(broker), Fanout: o.fanout})
 	ctx, cancel := context.WithCancel(context.Background())
 	hubDone := make(chan error, 1)
 	go func() { hubDone <- hub.Run(ctx) }()

@@ -1,0 +1,59 @@
+package channels
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"tidewire/channels/wire"
+)
+
+// clientEvent relays an event of a client to the others on the channel.
+func (c *Conn) clientEvent(ctx context.Context, f *wire.ClientFrame) error {
+	app := c.app()
+	switch {
+	case !app.Settings.ClientEvents:
+		return complain("To send client events, you must enable this feature in the settings of your app (client_events).")
+	case !f.HasChannel || len(f.Data) == 0:
+		return complain("Invalid client event (must contain channel and data)")
+	}
+	if err := ValidEventName(f.Event); err != nil {
+		return complain("%v", err)
+	}
+	i := c.find(f.Channel)
+	if i < 0 {
+		return complain("Cannot broadcast client event (connection not subscribed to channel %.164s)", f.Channel)
+	}
+	s := c.subs[i]
+	if !s.channel.kind.AllowsClientEvents() {
+		return complain("Client events are only possible on private and presence channels, and %s is neither", f.Channel)
+	}
+	data := wire.AppendData(nil, f.Data)
+	if limit := EventBytesLimit(app); wire.DecodedLen(data) > limit {
+		return complain("The data content of this event exceeds the allowed maximum (%d bytes)", limit)
+	}
+	if rate := app.Limits.Effective().MaxClientEventsPerSecond; !c.events.spend(time.Now(), rate) {
+		return &complaint{code: CodeClientEventRate, message: "Client event rejected due to rate limit: this app allows " + itoa(rate) + " a second on one connection. Send fewer."}
+	}
+	ev := Event{Topic: s.channel.topic, Name: f.Event, Data: bytes.Clone(data), Except: c.id, UserID: s.userID}
+	_, err := c.hub.Publish(ctx, app, []Event{ev})
+	if errors.Is(err, ErrBusy) {
+		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the server has too much to deliver right now. Send it again in a moment."}
+	}
+	return err
+}
+
+// rate is a token bucket of one second's worth, in eight bytes.
+type rate struct{ paid int64 } // unix nanoseconds up to which the past is paid
+
+// spend takes one token and reports whether perSecond allows it.
+func (r *rate) spend(now time.Time, perSecond int) bool {
+	cost := int64(time.Second) / int64(max(perSecond, 1))
+	paid := max(r.paid, now.UnixNano()-int64(time.Second)) + cost
+	if paid > now.UnixNano() {
+		return false
+	}
+	r.paid = paid
+	return true
+}
