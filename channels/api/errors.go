@@ -1,0 +1,149 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"tidewire/channels"
+	"tidewire/channels/wire"
+	"tidewire/tenants"
+)
+
+// requestError is a refusal of the door's own.
+type requestError struct {
+	status int
+	text   string
+}
+
+// Error implements error.
+func (e *requestError) Error() string { return e.text }
+
+func badRequest(text string) error { return &requestError{http.StatusBadRequest, text} }
+
+var errMethod = &requestError{http.StatusMethodNotAllowed, "Method not allowed: use POST"}
+
+// publishFailed keeps the events of a Publish call beside its error, so that
+// the answer can name their channels.
+type publishFailed struct {
+	evs []channels.Event
+	err error
+}
+
+// Error implements error.
+func (e *publishFailed) Error() string { return e.err.Error() }
+
+// Unwrap gives the publisher's error.
+func (e *publishFailed) Unwrap() error { return e.err }
+
+// channels names those the publisher does not vouch for.
+func (e *publishFailed) channels() string {
+	if partial, ok := errors.AsType[*channels.PublishError](e.err); ok {
+		return partial.FailedChannels(e.evs)
+	}
+	names := make([]string, 0, len(e.evs))
+	for i := range e.evs {
+		names = append(names, e.evs[i].Topic.Channel)
+	}
+	return strings.Join(names, ", ")
+}
+
+// answerTo turns an error into what the publisher gets to see. It is the only
+// place that does.
+func answerTo(err error) (status int, text string) {
+	var (
+		request   *requestError
+		signature *tenants.SignatureError
+		large     *channels.DataTooLargeError
+		name      channels.NameError
+		shape     channels.PublicationError
+		syntax    *wire.SyntaxError
+		failed    *publishFailed
+	)
+	switch {
+	case errors.As(err, &request):
+		return request.status, request.text
+	case errors.As(err, &signature):
+		return http.StatusUnauthorized, signature.Text
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge, err.Error()
+	case errors.As(err, &name), errors.As(err, &shape):
+		return http.StatusBadRequest, err.Error()
+	case errors.As(err, &syntax):
+		return http.StatusBadRequest, "Bad request body: " + err.Error()
+	case errors.As(err, &failed):
+		return failed.answer()
+	case errors.Is(err, tenants.ErrUnavailable):
+		return http.StatusServiceUnavailable, "Temporarily unavailable: the app cannot be looked up right now, try again"
+	}
+	return http.StatusInternalServerError, "Internal server error"
+}
+
+func (e *publishFailed) answer() (status int, text string) {
+	why := ""
+	_, partial := errors.AsType[*channels.PublishError](e.err)
+	switch {
+	case errors.Is(e.err, channels.ErrBusy):
+		why = "this node is over capacity"
+	case errors.Is(e.err, channels.ErrBrokerAway):
+		why = "the message broker cannot be reached"
+	case partial:
+		why = "the message broker did not take all of it"
+	case errors.Is(e.err, context.Canceled), errors.Is(e.err, context.DeadlineExceeded):
+		why = "the request ended before the message broker answered"
+	default:
+		return http.StatusInternalServerError, "Internal server error"
+	}
+	return http.StatusServiceUnavailable, "Not accepted for " + e.channels() + ": " + why + ", try again"
+}
+
+// refuse answers err: plain text, one line, a line feed at its end.
+func (d *Door) refuse(g *gin.Context, err error) {
+	status, text := answerTo(err)
+	d.log(g, status, err)
+	h := g.Writer.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff") // some lines quote what was sent
+	switch status {
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	case http.StatusRequestEntityTooLarge:
+		h.Set("Connection", "close") // the rest of the body is not worth reading
+	}
+	g.Writer.WriteHeader(status)
+	_, _ = io.WriteString(g.Writer, text+"\n")
+}
+
+// log tells the operator about failures that are ours, and about refusals only
+// when asked for detail: strangers must not be able to fill the log.
+func (d *Door) log(g *gin.Context, status int, err error) {
+	level := slog.LevelDebug
+	switch {
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	}
+	ctx := g.Request.Context()
+	if !d.cfg.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.Int("status", status)}
+	if refused, ok := errors.AsType[*tenants.SignatureError](err); ok {
+		attrs = append(attrs, slog.String("reason", string(refused.Reason)))
+	}
+	if failed, ok := errors.AsType[*publishFailed](err); ok {
+		attrs = append(attrs, slog.String("app", string(failed.evs[0].Topic.App)))
+	}
+	if status >= http.StatusInternalServerError {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	d.cfg.Log.LogAttrs(ctx, level, "publish request not served", attrs...)
+}

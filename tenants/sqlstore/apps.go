@@ -1,0 +1,168 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tidewire/tenants"
+)
+
+// appSelect reads apps with their keys, one row per key, and the version they
+// are read at, all in one statement and therefore one snapshot.
+const appSelect = `
+	SELECT v.version AS config_version,
+		a.id, a.tenant_id, a.name, a.cluster, a.disabled, a.settings, a.limits, a.created_at,
+		t.slug AS tenant_slug, t.status AS tenant_status,
+		k.id AS key_id, k.key AS key_name, k.sealed_secret, k.status AS key_status, k.created_at AS key_created_at
+	FROM config_version v
+	CROSS JOIN apps a
+	JOIN tenants t ON t.id = a.tenant_id
+	LEFT JOIN app_keys k ON k.app_id = a.id`
+
+const (
+	keyOrder   = ` ORDER BY k.created_at, k.id`
+	whereByKey = ` WHERE a.id = (SELECT app_id FROM app_keys WHERE key = ? AND status <> 'revoked')`
+	whereByID  = ` WHERE a.id = ?`
+	listWhere  = ` WHERE (t.slug = ? OR ? = '') ORDER BY t.slug, a.created_at, a.id, k.created_at, k.id`
+)
+
+// joinedRow is one row of appSelect.
+type joinedRow struct {
+	ConfigVersion int64
+	ID            string
+	TenantID      string
+	Name          string
+	Cluster       string
+	Disabled      bool
+	Settings      string
+	Limits        string
+	CreatedAt     int64
+	TenantSlug    string
+	TenantStatus  string
+	KeyID         *string // nil: the app has no key
+	KeyName       *string
+	SealedSecret  *string
+	KeyStatus     *string
+	KeyCreatedAt  *int64
+}
+
+// AppByKey implements [tenants.Source].
+func (s *Store) AppByKey(ctx context.Context, key string) (*tenants.App, error) {
+	return s.app(ctx, "read app by key", whereByKey+keyOrder, key)
+}
+
+// AppByID implements [tenants.Source].
+func (s *Store) AppByID(ctx context.Context, id tenants.AppID) (*tenants.App, error) {
+	return s.app(ctx, "read app", whereByID+keyOrder, string(id))
+}
+
+func (s *Store) app(ctx context.Context, doing, where string, arg string) (*tenants.App, error) {
+	apps, err := s.apps(ctx, where, arg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if len(apps) == 0 {
+		return nil, fmt.Errorf("%s: %w", doing, tenants.ErrNotFound)
+	}
+	return apps[0], nil
+}
+
+// ListApps returns the apps of the tenant with that slug, oldest first, or those
+// of every tenant when the slug is empty. An unknown slug gives [tenants.ErrNotFound].
+func (s *Store) ListApps(ctx context.Context, tenantSlug string) ([]*tenants.App, error) {
+	apps, err := s.apps(ctx, listWhere, tenantSlug, tenantSlug)
+	if err != nil {
+		return nil, fmt.Errorf("list apps: %w", err)
+	}
+	if len(apps) > 0 || tenantSlug == "" {
+		return apps, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if tenant, err := findTenant(s.gorm.WithContext(ctx), tenantSlug); err != nil {
+		return nil, fmt.Errorf("list apps: %w", err)
+	} else if tenant == nil {
+		return nil, fmt.Errorf("list apps: tenant %s: %w", tenantSlug, tenants.ErrNotFound)
+	}
+	return apps, nil
+}
+
+func (s *Store) apps(ctx context.Context, where string, args ...any) ([]*tenants.App, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var rows []joinedRow
+	if err := s.gorm.WithContext(ctx).Raw(appSelect+where, args...).Scan(&rows).Error; err != nil {
+		return nil, err
+	}
+	apps := []*tenants.App{}
+	for i := range rows {
+		row := &rows[i]
+		if len(apps) == 0 || string(apps[len(apps)-1].ID) != row.ID {
+			app, err := row.app()
+			if err != nil {
+				return nil, err
+			}
+			apps = append(apps, app)
+		}
+		if row.KeyID == nil {
+			continue
+		}
+		key, err := s.key(row)
+		if err != nil {
+			return nil, err
+		}
+		app := apps[len(apps)-1]
+		app.Keys = append(app.Keys, key)
+	}
+	return apps, nil
+}
+
+// app reads the stored settings leniently: during a rolling upgrade a newer
+// process may have stored names this one does not know.
+func (r *joinedRow) app() (*tenants.App, error) {
+	app := &tenants.App{
+		ID:           tenants.AppID(r.ID),
+		TenantID:     r.TenantID,
+		TenantSlug:   r.TenantSlug,
+		TenantStatus: tenants.TenantStatus(r.TenantStatus),
+		Name:         r.Name,
+		Cluster:      r.Cluster,
+		Disabled:     r.Disabled,
+		Settings:     tenants.DefaultSettings(),
+		Limits:       tenants.DefaultLimits(),
+		Version:      r.ConfigVersion,
+		CreatedAt:    time.UnixMilli(r.CreatedAt).UTC(),
+	}
+	if err := json.Unmarshal([]byte(r.Settings), &app.Settings); err != nil {
+		return nil, fmt.Errorf("app %s: stored settings: %w", r.ID, err)
+	}
+	if err := json.Unmarshal([]byte(r.Limits), &app.Limits); err != nil {
+		return nil, fmt.Errorf("app %s: stored limits: %w", r.ID, err)
+	}
+	return app, nil
+}
+
+// key opens the secret, but for a revoked key, whose secret nobody may use.
+func (s *Store) key(r *joinedRow) (tenants.Key, error) {
+	key := tenants.Key{
+		ID:        *r.KeyID,
+		Key:       *r.KeyName,
+		Status:    tenants.KeyStatus(*r.KeyStatus),
+		CreatedAt: time.UnixMilli(*r.KeyCreatedAt).UTC(),
+	}
+	if key.Status == tenants.KeyRevoked {
+		return key, nil
+	}
+	secret, err := s.sealer.Open(*r.SealedSecret, secretPlace(key.ID))
+	if err != nil {
+		return tenants.Key{}, fmt.Errorf("app %s: open the secret of key %s: %w", r.ID, key.ID, err)
+	}
+	key.Secret = tenants.NewSecret(secret)
+	return key, nil
+}
+
+func secretPlace(keyID string) string {
+	return tenants.SealedPlace("app_keys", keyID, "sealed_secret")
+}
