@@ -25,7 +25,7 @@ func (c *Conn) clientEvent(ctx context.Context, f *wire.ClientFrame) error {
 	if i < 0 {
 		return complain("Cannot broadcast client event (connection not subscribed to channel %.164s)", f.Channel)
 	}
-	s := c.subs[i]
+	s := &c.subs[i]
 	if !s.channel.kind.AllowsClientEvents() {
 		return complain("Client events are only possible on private and presence channels, and %s is neither", f.Channel)
 	}

@@ -23,7 +23,7 @@ type Conn struct {
 	space *space // set on admission
 
 	// owned by the reading side
-	subs   []*subscription
+	subs   []subscription
 	user   *signedIn // nil until signed in
 	events rate
 	limbo  *time.Timer // closes a connection that is not authorized in time; nil if it need not be
@@ -84,8 +84,8 @@ func (c *Conn) Unsupported(last *fanout.Frame) { c.line.Close(last) }
 // once, last.
 func (c *Conn) Closed(ctx context.Context) {
 	c.authorized()
-	for _, s := range c.subs {
-		c.leave(ctx, s)
+	for i := range c.subs {
+		c.leave(ctx, &c.subs[i])
 	}
 	c.subs = nil
 	if c.user != nil {

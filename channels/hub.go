@@ -167,11 +167,11 @@ func (h *Hub) lineOf(app tenants.AppID, id SocketID) *fanout.Line {
 // newSocketID makes an id that is never used twice: channel authorizations are
 // bound to it and do not expire.
 func newSocketID() SocketID {
-	var b [16]byte
+	var b [12]byte
 	_, _ = rand.Read(b[:]) // never fails
-	id := make([]byte, 0, 40)
-	id = strconv.AppendUint(id, binary.LittleEndian.Uint64(b[:8])>>1, 10)
+	id := make([]byte, 0, 32)
+	id = strconv.AppendUint(id, uint64(binary.LittleEndian.Uint32(b[:4])), 10)
 	id = append(id, '.')
-	id = strconv.AppendUint(id, binary.LittleEndian.Uint64(b[8:])>>1, 10)
+	id = strconv.AppendUint(id, binary.LittleEndian.Uint64(b[4:])>>1, 10)
 	return SocketID(id)
 }

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"tidewire/channels/wire"
+	"tidewire/tenants"
 )
 
 // Bounds of names, in bytes.
@@ -138,24 +139,9 @@ func ServerToUserID(name string) string {
 	return id
 }
 
-// ValidSocketID reports whether s looks like a socket id: two runs of 1 to 20
-// digits with a dot between. It is asked before s goes into any signature.
-func ValidSocketID(s string) bool {
-	a, b, ok := strings.Cut(s, ".")
-	return ok && isDigits(a) && isDigits(b)
-}
-
-func isDigits(s string) bool {
-	if s == "" || len(s) > 20 {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return true
-}
+// ValidSocketID reports whether s looks like a socket id. The rule is that of
+// [tenants.ValidSocketID]: what is sent nowhere else may not go into a signature.
+func ValidSocketID(s string) bool { return tenants.ValidSocketID(s) }
 
 // ValidEventName checks the name of an event to be published: 1 to
 // [MaxEventName] bytes of UTF-8 without control characters, outside the

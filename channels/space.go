@@ -59,6 +59,9 @@ func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 		return Refuse(CodeOverQuota, "App %s has %d connections, the most it allows. Close some, or raise max_connections.", app.ID, limit)
 	}
 	c.space = sp
+	if key := app.Key(c.key); key != nil {
+		c.key = key.Key // the one given may be a part of the whole request
+	}
 	sp.conns[c.id] = c
 	return nil
 }

@@ -92,8 +92,8 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member) 
 	if err != nil {
 		return fmt.Errorf("subscribe to broker: %w", err)
 	}
-	s := &subscription{channel: ch}
-	if err := c.join(ctx, s, app, m); err != nil {
+	s := subscription{channel: ch}
+	if err := c.join(ctx, &s, app, m); err != nil {
 		c.hub.registry.release(ch)
 		if errors.Is(err, ErrFull) {
 			return complain("%s has %d members, the most this app allows (max_presence_members)", t.Channel, app.Limits.Effective().MaxPresenceMembers)
@@ -145,9 +145,9 @@ func (c *Conn) unsubscribe(ctx context.Context, data []byte) error {
 	}
 	s := c.subs[i]
 	last := len(c.subs) - 1
-	c.subs[i], c.subs[last] = c.subs[last], nil
+	c.subs[i], c.subs[last] = c.subs[last], subscription{}
 	c.subs = c.subs[:last]
-	c.leave(ctx, s)
+	c.leave(ctx, &s)
 	return nil
 }
 
@@ -170,8 +170,8 @@ func (c *Conn) leave(ctx context.Context, s *subscription) {
 // find returns the place of a channel among the connection's subscriptions, or
 // -1. Connections are in few channels: a scan beats a map in memory and time.
 func (c *Conn) find(channel string) int {
-	for i, s := range c.subs {
-		if s.channel.topic.Channel == channel {
+	for i := range c.subs {
+		if c.subs[i].channel.topic.Channel == channel {
 			return i
 		}
 	}

@@ -16,11 +16,12 @@ type originPattern struct {
 
 // OriginAllowed reports whether a browser page of that origin (the Origin
 // header, such as "https://app.example.com") may connect. An empty list allows
-// everything, a request without an Origin included; otherwise one entry must
-// match. An entry without scheme or port matches any; "*.example.com" matches
+// every origin; otherwise one entry must match. Who sends no Origin is no
+// browser page, and the list is there to keep foreign pages out: scripts and
+// native apps could send any. An entry without scheme or port matches any; "*.example.com" matches
 // the names below example.com, not example.com itself.
 func (s *Settings) OriginAllowed(origin string) bool {
-	if len(s.AllowedOrigins) == 0 {
+	if len(s.AllowedOrigins) == 0 || origin == "" {
 		return true
 	}
 	got, reason := parseOriginPattern(origin)

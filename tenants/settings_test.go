@@ -153,7 +153,7 @@ func TestOriginAllowed(t *testing.T) {
 		{[]string{"127.0.0.1"}, "http://127.0.0.1:9", true},
 		{[]string{"capacitor://localhost"}, "capacitor://localhost", true},
 		{[]string{"a.com"}, "null", false},
-		{[]string{"a.com"}, "", false},
+		{[]string{"a.com"}, "", true},
 		{[]string{"a.com"}, "a.com", false},
 		{[]string{"kelvin.com"}, "https://\u212Aelvin.com", false},
 		{[]string{"b.com", "a.com"}, "https://a.com", true},

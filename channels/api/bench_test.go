@@ -18,7 +18,7 @@ import (
 )
 
 // taker accepts everything and keeps nothing.
-type taker struct{}
+type taker struct{ api.Hub }
 
 func (taker) Publish(context.Context, *tenants.App, []channels.Event) ([]channels.Position, error) {
 	return nil, nil

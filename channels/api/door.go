@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -19,10 +17,22 @@ import (
 // for one at worst), and so does one event at the highest limit an app can have.
 const DefaultMaxBodyBytes = 1 << 20
 
-// Publisher takes validated events of one app, all or with an error that says
-// which not. The events are its own afterwards. [channels.Hub] is one.
-type Publisher interface {
+// Hub is what the door asks of the realtime engine; each call concerns one app.
+// [channels.Hub] is one.
+type Hub interface {
+	// Publish takes validated events, all or with an error that says which not.
+	// The events are its own afterwards.
 	Publish(ctx context.Context, app *tenants.App, evs []channels.Event) ([]channels.Position, error)
+	// Channels lists the occupied channels whose names begin with prefix.
+	Channels(ctx context.Context, app *tenants.App, prefix string) ([]channels.Occupancy, error)
+	// Occupancy counts who is on the named channels, in the order of names.
+	Occupancy(ctx context.Context, app *tenants.App, names ...string) ([]channels.Occupancy, error)
+	// Members lists who is on a presence channel, by user id.
+	Members(ctx context.Context, app *tenants.App, name string) ([]channels.Member, error)
+	// Last returns the last event of a cache channel and how long it is kept still, nil for none.
+	Last(ctx context.Context, app *tenants.App, name string) (*channels.Event, time.Duration, error)
+	// TerminateUser closes every connection signed in as the user.
+	TerminateUser(ctx context.Context, app *tenants.App, id string) error
 }
 
 // Apps finds the app a key belongs to. ByKey answers [tenants.ErrNotFound] for a
@@ -33,7 +43,7 @@ type Apps interface {
 
 // Config sets up a [Door]. Hub and Apps are required.
 type Config struct {
-	Hub          Publisher
+	Hub          Hub
 	Apps         Apps
 	Log          *slog.Logger     // nil is silence
 	MaxBodyBytes int              // of one request; 0 is [DefaultMaxBodyBytes]
@@ -60,86 +70,71 @@ func New(cfg Config) *Door {
 	return &Door{cfg: cfg}
 }
 
-// Mount makes the door answer everything under /apps of r.
+// Mount makes the door answer everything under /apps and /users of r.
 //
-// It is one catch-all route, because gin routes by the decoded path and the
+// They are catch-all routes, because gin routes by the decoded path and the
 // signature covers the escaped one: the door routes by the very bytes that were
 // signed, so no spelling of a path can be signed as one thing and served as
 // another. It also means that nothing is ever redirected, which would lose the body.
 func (d *Door) Mount(r gin.IRouter) {
 	r.Any("/apps", d.serve)
 	r.Any("/apps/*path", d.serve)
+	r.Any("/users/*path", d.serve)
 }
 
 // call is one request on its way through the door.
 type call struct {
-	ctx  context.Context
-	app  *tenants.App
-	body []byte // pooled: nothing may point into it once the call is answered
-}
-
-// endpoint does the work of one route and returns the JSON to answer with.
-type endpoint func(d *Door, c *call) ([]byte, error)
-
-// route finds the endpoint for an escaped path. All there are take POST.
-func route(path string) (app string, run endpoint) {
-	rest, ok := strings.CutPrefix(path, "/apps/")
-	if !ok {
-		return "", nil
-	}
-	app, rest, _ = strings.Cut(rest, "/")
-	if app == "" {
-		return "", nil
-	}
-	switch rest {
-	case "events":
-		return app, (*Door).trigger
-	case "batch_events":
-		return app, (*Door).triggerBatch
-	}
-	return "", nil
+	ctx    context.Context
+	app    *tenants.App
+	params tenants.Params
+	name   string // the channel or user in the path, decoded
+	body   []byte // pooled: nothing may point into it once the call is answered
 }
 
 func (d *Door) serve(g *gin.Context) {
-	answer, err := d.handle(g)
+	status, answer, err := d.handle(g)
 	if err != nil {
 		d.refuse(g, err)
 		return
 	}
 	g.Writer.Header()["Content-Type"] = jsonType
-	g.Writer.WriteHeader(http.StatusOK)
+	g.Writer.WriteHeader(status)
 	_, _ = g.Writer.Write(answer) // the publisher has gone: nobody is left to tell
 }
 
 var jsonType = []string{"application/json"}
 
-func (d *Door) handle(g *gin.Context) ([]byte, error) {
+func (d *Door) handle(g *gin.Context) (status int, answer []byte, err error) {
 	r := g.Request
 	path := r.URL.EscapedPath()
-	id, run := route(path)
-	if run == nil {
-		return nil, &requestError{http.StatusNotFound, "Not found: there is no such path in the HTTP API"}
+	to, route := find(path)
+	if route == nil {
+		return 0, nil, errNoPath
 	}
-	if r.Method != http.MethodPost {
-		return nil, errMethod
+	if r.Method != route.method {
+		return 0, nil, methodError(route.method)
 	}
 	body, err := d.bodies.read(r, d.cfg.MaxBodyBytes)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer d.bodies.free(body)
-	app, err := d.authenticate(r, path, *body)
+	app, params, err := d.authenticate(r, path, *body)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	if err := admit(app, id); err != nil {
-		return nil, err
+	if err := route.check(params); err != nil {
+		return 0, nil, err
 	}
-	return run(d, &call{ctx: r.Context(), app: app, body: *body})
+	if err := admit(app, to.app); err != nil {
+		return 0, nil, err
+	}
+	answer, err = route.run(d, &call{ctx: r.Context(), app: app, params: params, name: to.name, body: *body})
+	return route.status, answer, err
 }
 
 // authenticate proves that the request comes from the owner of an app.
-func (d *Door) authenticate(r *http.Request, path string, body []byte) (*tenants.App, error) {
+func (d *Door) authenticate(r *http.Request, path string, body []byte) (*tenants.App, tenants.Params, error) {
 	var app *tenants.App
 	params, err := tenants.VerifyRequest(tenants.SignedRequest{
 		Method: r.Method, Path: path, RawQuery: r.URL.RawQuery, Body: body,
@@ -156,19 +151,17 @@ func (d *Door) authenticate(r *http.Request, path string, body []byte) (*tenants
 		return key.Secret, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, tenants.Params{}, err
 	}
-	if extra := params.Extra(); extra != nil {
-		return nil, badRequest(fmt.Sprintf("The following query string parameters are extraneous: %s", strings.Join(extra, ", ")))
-	}
-	return app, nil
+	return app, params, nil
 }
 
-// admit decides whether the owner of app may use it under this id. An id that
-// is another tenant's and one that does not exist get the same answer.
+// admit decides whether the owner of app may use it under this id, which is
+// empty for a path without one. An id that is another tenant's and one that does
+// not exist get the same answer.
 func admit(app *tenants.App, id string) error {
 	switch {
-	case string(app.ID) != id:
+	case id != "" && string(app.ID) != id:
 		return &requestError{http.StatusNotFound, "App not found: auth_key does not belong to the app id in the path"}
 	case app.Disabled:
 		return &requestError{http.StatusForbidden, "App disabled: enable it before using it"}

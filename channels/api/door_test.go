@@ -45,6 +45,25 @@ func TestRoutes(t *testing.T) {
 		{"escaped slash", "POST", "/apps/3%2Fevents", 404, notFound},
 		{"escaped letter", "POST", "/apps/3/%65vents", 404, notFound},
 		{"upper case", "POST", "/apps/3/Events", 404, notFound},
+		{"channel without a name", "GET", "/apps/3/channels/", 404, notFound},
+		{"channel with a trailing slash", "GET", "/apps/3/channels/c/", 404, notFound},
+		{"users without a channel", "GET", "/apps/3/channels//users", 404, notFound},
+		{"unknown below a channel", "GET", "/apps/3/channels/c/user", 404, notFound},
+		{"too deep below a channel", "GET", "/apps/3/channels/c/users/1", 404, notFound},
+		{"escaped word below a channel", "GET", "/apps/3/channels/c/%75sers", 404, notFound},
+		{"user", "GET", "/apps/3/users/1", 404, notFound},
+		{"users of the app", "GET", "/apps/3/users", 404, notFound},
+		{"terminate nobody", "POST", "/apps/3/users//terminate_connections", 404, notFound},
+		{"terminate nobody, no app", "POST", "/users//terminate_connections", 404, notFound},
+		{"another path without the app", "POST", "/users/1", 404, notFound},
+		{"channels below users", "GET", "/users/channels", 404, notFound},
+		{"post to channels", "POST", "/apps/3/channels", 405, "Method not allowed: use GET\n"},
+		{"post to a channel", "POST", "/apps/3/channels/c", 405, "Method not allowed: use GET\n"},
+		{"post to users", "POST", "/apps/3/channels/presence-c/users", 405, "Method not allowed: use GET\n"},
+		{"post to stats", "POST", "/apps/3/channels/c/stats", 405, "Method not allowed: use GET\n"},
+		{"get events of a channel", "GET", "/apps/3/channels/c/events", 405, "Method not allowed: use POST\n"},
+		{"get terminate", "GET", "/apps/3/users/1/terminate_connections", 405, "Method not allowed: use POST\n"},
+		{"delete terminate, no app", "DELETE", "/users/1/terminate_connections", 405, "Method not allowed: use POST\n"},
 		{"get", "GET", "/apps/3/events", 405, "Method not allowed: use POST\n"},
 		{"put", "PUT", "/apps/3/batch_events", 405, "Method not allowed: use POST\n"},
 		{"options", "OPTIONS", "/apps/3/events", 405, "Method not allowed: use POST\n"},
@@ -59,7 +78,7 @@ func TestRoutes(t *testing.T) {
 			requireRefused(t, f, got, c.status, c.want)
 			require.Empty(t, got.header.Get("Location"))
 			if c.status == 405 {
-				require.Equal(t, "POST", got.header.Get("Allow"))
+				require.Equal(t, strings.TrimSpace(strings.TrimPrefix(c.want, "Method not allowed: use ")), got.header.Get("Allow"))
 			}
 		})
 	}
@@ -109,18 +128,18 @@ func TestPublisherErrors(t *testing.T) {
 	two := `{"name":"foo","channels":["a","b","c"],"data":"x"}`
 	cases := []struct {
 		name   string
-		hub    func(*publisher)
+		hub    func(*hub)
 		status int
 		want   string
 	}{
-		{"busy", func(p *publisher) { p.down = channels.ErrBusy }, 503, "Not accepted for a, b, c: this node is over capacity, try again\n"},
-		{"broker away", func(p *publisher) { p.down = fmt.Errorf("spublish: %w", channels.ErrBrokerAway) }, 503, "Not accepted for a, b, c: the message broker cannot be reached, try again\n"},
-		{"part of it", func(p *publisher) { p.refused["b"] = true }, 503, "Not accepted for b: the message broker cannot be reached, try again\n"},
-		{"part, unknown cause", func(p *publisher) {
-			p.down = &channels.PublishError{Failed: []int{0, 2}, Err: errors.New("secret detail")}
+		{"busy", func(h *hub) { h.down = channels.ErrBusy }, 503, "Not accepted for a, b, c: this node is over capacity, try again\n"},
+		{"broker away", func(h *hub) { h.down = fmt.Errorf("spublish: %w", channels.ErrBrokerAway) }, 503, "Not accepted for a, b, c: the message broker cannot be reached, try again\n"},
+		{"part of it", func(h *hub) { h.refused["b"] = true }, 503, "Not accepted for b: the message broker cannot be reached, try again\n"},
+		{"part, unknown cause", func(h *hub) {
+			h.down = &channels.PublishError{Failed: []int{0, 2}, Err: errors.New("secret detail")}
 		}, 503, "Not accepted for a, c: the message broker did not take all of it, try again\n"},
-		{"timed out", func(p *publisher) { p.down = context.DeadlineExceeded }, 503, "Not accepted for a, b, c: the request ended before the message broker answered, try again\n"},
-		{"anything else", func(p *publisher) { p.down = errors.New("secret detail") }, 500, "Internal server error\n"},
+		{"timed out", func(h *hub) { h.down = context.DeadlineExceeded }, 503, "Not accepted for a, b, c: the request ended before the message broker answered, try again\n"},
+		{"anything else", func(h *hub) { h.down = errors.New("secret detail") }, 500, "Internal server error\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -220,13 +239,13 @@ func TestOverHTTP(t *testing.T) {
 func TestLogHoldsNoSecretsAndNoPayload(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	hub := &publisher{down: channels.ErrBrokerAway}
+	fake := &hub{down: channels.ErrBrokerAway}
 	engine := gin.New()
 	api.New(api.Config{
-		Hub: hub, Apps: directory{activeApp(appID, key, secret)}, Now: func() time.Time { return now },
+		Hub: fake, Apps: directory{activeApp(appID, key, secret)}, Now: func() time.Time { return now },
 		Log: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}).Mount(engine)
-	f := &fixture{handler: engine, hub: hub}
+	f := &fixture{handler: engine, hub: fake}
 	body := `{"name":"canary-name","channel":"canary-channel","data":"canary-data"}`
 	require.Equal(t, 503, f.trigger(body).status)
 	bad := signedBy(key, "guess", "/apps/3/events", body)

@@ -26,7 +26,56 @@ func (e *requestError) Error() string { return e.text }
 
 func badRequest(text string) error { return &requestError{http.StatusBadRequest, text} }
 
-var errMethod = &requestError{http.StatusMethodNotAllowed, "Method not allowed: use POST"}
+var (
+	errNoPath = &requestError{http.StatusNotFound, "Not found: there is no such path in the HTTP API"}
+	errUserID = badRequest("Invalid user id: it must be 1 to 200 of the characters A-Z a-z 0-9 _ - = @ , . ;")
+
+	// These three are the protocol's own words, the misspelling included.
+	errUserCountPrefix = badRequest("user_count may only be requested for presence channels - please supply filter_by_prefix begining with presence-")
+	errUserCountKind   = badRequest("Cannot retrieve the user count unless the channel is a presence channel")
+	errUsersKind       = badRequest("Users can only be retrieved for presence channels")
+
+	errCacheKind            = badRequest("Cannot retrieve the cache unless the channel is a cache channel")
+	errSubscriptionCountOff = badRequest("Cannot retrieve the subscription count: turn on subscription_count_events in the settings of the app")
+)
+
+// methodError refuses a method; it is the one the path takes.
+type methodError string
+
+// Error implements error.
+func (e methodError) Error() string { return "Method not allowed: use " + string(e) }
+
+const notCounted = "the state of the channels cannot be read right now"
+
+// unservedError is something other than publishing that the hub could not do.
+type unservedError struct {
+	app  tenants.AppID
+	text string // what cannot be done right now, as the customer is told
+	err  error
+}
+
+func (c *call) unserved(text string, err error) error {
+	return &unservedError{c.app.ID, text, err}
+}
+
+// Error implements error.
+func (e *unservedError) Error() string { return e.err.Error() }
+
+// Unwrap gives the hub's error.
+func (e *unservedError) Unwrap() error { return e.err }
+
+func (e *unservedError) answer() (status int, text string) {
+	_, partial := errors.AsType[*channels.PublishError](e.err)
+	if partial || errors.Is(e.err, channels.ErrBusy) || errors.Is(e.err, channels.ErrBrokerAway) || ended(e.err) {
+		return http.StatusServiceUnavailable, "Temporarily unavailable: " + e.text + ", try again"
+	}
+	return http.StatusInternalServerError, "Internal server error"
+}
+
+// ended reports whether the request's time was over before the hub was done.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
 
 // publishFailed keeps the events of a Publish call beside its error, so that
 // the answer can name their channels.
@@ -64,10 +113,14 @@ func answerTo(err error) (status int, text string) {
 		shape     channels.PublicationError
 		syntax    *wire.SyntaxError
 		failed    *publishFailed
+		unserved  *unservedError
+		method    methodError
 	)
 	switch {
 	case errors.As(err, &request):
 		return request.status, request.text
+	case errors.As(err, &method):
+		return http.StatusMethodNotAllowed, err.Error()
 	case errors.As(err, &signature):
 		return http.StatusUnauthorized, signature.Text
 	case errors.As(err, &large):
@@ -78,6 +131,8 @@ func answerTo(err error) (status int, text string) {
 		return http.StatusBadRequest, "Bad request body: " + err.Error()
 	case errors.As(err, &failed):
 		return failed.answer()
+	case errors.As(err, &unserved):
+		return unserved.answer()
 	case errors.Is(err, tenants.ErrUnavailable):
 		return http.StatusServiceUnavailable, "Temporarily unavailable: the app cannot be looked up right now, try again"
 	}
@@ -94,7 +149,7 @@ func (e *publishFailed) answer() (status int, text string) {
 		why = "the message broker cannot be reached"
 	case partial:
 		why = "the message broker did not take all of it"
-	case errors.Is(e.err, context.Canceled), errors.Is(e.err, context.DeadlineExceeded):
+	case ended(e.err):
 		why = "the request ended before the message broker answered"
 	default:
 		return http.StatusInternalServerError, "Internal server error"
@@ -111,7 +166,9 @@ func (d *Door) refuse(g *gin.Context, err error) {
 	h.Set("X-Content-Type-Options", "nosniff") // some lines quote what was sent
 	switch status {
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", http.MethodPost)
+		if method, ok := errors.AsType[methodError](err); ok {
+			h.Set("Allow", string(method))
+		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 	case http.StatusRequestEntityTooLarge:
@@ -142,8 +199,11 @@ func (d *Door) log(g *gin.Context, status int, err error) {
 	if failed, ok := errors.AsType[*publishFailed](err); ok {
 		attrs = append(attrs, slog.String("app", string(failed.evs[0].Topic.App)))
 	}
+	if unserved, ok := errors.AsType[*unservedError](err); ok {
+		attrs = append(attrs, slog.String("app", string(unserved.app)))
+	}
 	if status >= http.StatusInternalServerError {
 		attrs = append(attrs, slog.Any("error", err))
 	}
-	d.cfg.Log.LogAttrs(ctx, level, "publish request not served", attrs...)
+	d.cfg.Log.LogAttrs(ctx, level, "api request not served", attrs...)
 }

@@ -2,13 +2,13 @@ package api
 
 import (
 	"fmt"
+	"slices"
 
 	"tidewire/channels"
 	"tidewire/channels/wire"
 )
 
-// emptyMap answers a publication. It also answers one that asks for channel
-// attributes with info: libraries read a missing attribute as not known.
+// emptyMap is the answer of success where there is nothing to tell.
 var emptyMap = []byte("{}")
 
 // trigger serves POST /apps/{id}/events: one event for up to
@@ -26,11 +26,35 @@ func (d *Door) trigger(c *call) ([]byte, error) {
 	if p.Channels, err = readChannels(fields); err != nil {
 		return nil, err
 	}
+	asked, err := readInfo(fields)
+	if err != nil {
+		return nil, err
+	}
 	evs, err := p.AppendEvents(c.app, nil)
 	if err != nil {
 		return nil, err
 	}
-	return d.publish(c, evs)
+	if err := d.publish(c, evs); err != nil {
+		return nil, err
+	}
+	return d.describeChannels(c, evs, asked), nil
+}
+
+// describeChannels answers what an event asked to be told of its channels.
+func (d *Door) describeChannels(c *call, evs []channels.Event, asked attributes) []byte {
+	if asked == 0 {
+		return emptyMap
+	}
+	show := make([]attributes, len(evs))
+	for i := range evs {
+		show[i] = shown(c.app, evs[i].Topic.Channel, asked)
+	}
+	counts := d.countsAfter(c, evs, show)
+	dst := append(make([]byte, 0, 32+64*len(evs)), `{"channels":{`...)
+	for i := range evs {
+		dst = appendCounts(appendKey(dst, evs[i].Topic.Channel), show[i], counts[i])
+	}
+	return append(dst, "}}"...)
 }
 
 // triggerBatch serves POST /apps/{id}/batch_events: up to
@@ -58,41 +82,71 @@ func (d *Door) triggerBatch(c *call) ([]byte, error) {
 		return nil, badRequest(fmt.Sprintf("Batch too large (%d > %d)", n, channels.MaxBatchEvents))
 	}
 	evs := make([]channels.Event, 0, len(batch))
+	asked := make([]attributes, len(batch))
 	for i, item := range batch {
-		if evs, err = appendItem(c, evs, item); err != nil {
+		if evs, asked[i], err = appendItem(c, evs, item); err != nil {
 			return nil, inBatch(err, i, len(batch))
 		}
 	}
 	if len(evs) == 0 {
 		return emptyMap, nil
 	}
-	return d.publish(c, evs)
+	if err := d.publish(c, evs); err != nil {
+		return nil, err
+	}
+	return d.describeBatch(c, evs, asked), nil
 }
 
-func appendItem(c *call, evs []channels.Event, item []byte) ([]channels.Event, error) {
+// describeBatch answers what the events of a batch asked to be told of their
+// channels: one object for each event, or nothing at all if none asked.
+func (d *Door) describeBatch(c *call, evs []channels.Event, asked []attributes) []byte {
+	if !slices.ContainsFunc(asked, func(a attributes) bool { return a != 0 }) {
+		return emptyMap
+	}
+	for i := range evs {
+		asked[i] = shown(c.app, evs[i].Topic.Channel, asked[i])
+	}
+	counts := d.countsAfter(c, evs, asked)
+	dst := append(make([]byte, 0, 32+64*len(evs)), `{"batch":[`...)
+	for i := range evs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendCounts(dst, asked[i], counts[i])
+	}
+	return append(dst, "]}"...)
+}
+
+// appendItem reads one event of a batch and appends it to evs.
+func appendItem(c *call, evs []channels.Event, item []byte) ([]channels.Event, attributes, error) {
 	if !wire.IsObject(item) {
-		return evs, badRequest("Expected every element of batch to be an object")
+		return evs, 0, badRequest("Expected every element of batch to be an object")
 	}
 	var room [8]wire.Field
 	fields, err := wire.ParseObject(item, room[:0])
 	if err != nil {
-		return evs, err
+		return evs, 0, err
 	}
 	p, err := readPublication(fields)
 	if err != nil {
-		return evs, err
+		return evs, 0, err
 	}
 	name, ok, err := optionalString(fields, "channel")
 	switch _, several := optional(fields, "channels"); {
 	case err != nil:
-		return evs, err
+		return evs, 0, err
 	case !ok:
-		return evs, missing("channel")
+		return evs, 0, missing("channel")
 	case several:
-		return evs, badRequest("An event of a batch takes channel, not channels")
+		return evs, 0, badRequest("An event of a batch takes channel, not channels")
+	}
+	asked, err := readInfo(fields)
+	if err != nil {
+		return evs, 0, err
 	}
 	p.Channels = []string{name}
-	return p.AppendEvents(c.app, evs)
+	evs, err = p.AppendEvents(c.app, evs)
+	return evs, asked, err
 }
 
 // inBatch says which of several events is refused.
@@ -104,11 +158,11 @@ func inBatch(err error, i, n int) error {
 	return &requestError{status, fmt.Sprintf("%s (batch[%d])", text, i)}
 }
 
-func (d *Door) publish(c *call, evs []channels.Event) ([]byte, error) {
+func (d *Door) publish(c *call, evs []channels.Event) error {
 	if _, err := d.cfg.Hub.Publish(c.ctx, c.app, evs); err != nil {
-		return nil, &publishFailed{evs, err}
+		return &publishFailed{evs, err}
 	}
-	return emptyMap, nil
+	return nil
 }
 
 // readPublication reads what events and batch_events have in common. Data still
@@ -127,9 +181,6 @@ func readPublication(fields []wire.Field) (channels.Publication, error) {
 	}
 	if !wire.IsString(p.Data) {
 		return p, channels.ErrDataString
-	}
-	if _, _, err := optionalString(fields, "info"); err != nil {
-		return p, err
 	}
 	except, ok, err := optionalString(fields, "socket_id")
 	if err != nil {

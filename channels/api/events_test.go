@@ -25,7 +25,7 @@ func TestTrigger(t *testing.T) {
 		{"channel", `{"name":"foo","channel":"c","data":"x"}`, "foo", `"x"`, "", "c"},
 		{"socket_id", `{"name":"foo","channel":"c","data":"x","socket_id":"12.34"}`, "foo", `"x"`, "12.34", "c"},
 		{"nulls are absent", `{"name":"foo","channel":null,"channels":["c"],"data":"x","socket_id":null,"info":null}`, "foo", `"x"`, "", "c"},
-		{"info", `{"name":"foo","channel":"c","data":"x","info":"subscription_count"}`, "foo", `"x"`, "", "c"},
+		{"empty info", `{"name":"foo","channel":"c","data":"x","info":""}`, "foo", `"x"`, "", "c"},
 		{"unknown members are ignored", `{"name":"foo","channel":"c","data":"x","tags":{"a":1}}`, "foo", `"x"`, "", "c"},
 		{"a channel that comes twice", `{"name":"foo","channels":["c","d","c"],"data":"x"}`, "foo", `"x"`, "", "c d"},
 		{"server to user", `{"name":"foo","channels":["#server-to-user-1"],"data":"x"}`, "foo", `"x"`, "", "#server-to-user-1"},
@@ -100,6 +100,8 @@ func TestTriggerRefusals(t *testing.T) {
 		{"socket_id a number", `{"name":"foo","data":"x","channel":"c","socket_id":1.2}`, 400, "Expected socket_id parameter to be a string\n"},
 		{"socket_id malformed", `{"name":"foo","data":"x","channel":"c","socket_id":"1.2:a"}`, 400, "Invalid socket_id"},
 		{"socket_id empty", `{"name":"foo","data":"x","channel":"c","socket_id":""}`, 400, "Invalid socket_id"},
+		{"info unknown", `{"name":"foo","data":"x","channel":"c","info":"user_count,users"}`, 400, "Invalid info parameter: what can be asked for here is user_count, subscription_count\n"},
+		{"info of one channel only", `{"name":"foo","data":"x","channel":"cache-c","info":"cache"}`, 400, "Invalid info parameter: what can be asked for here is user_count, subscription_count\n"},
 		{"info a list", `{"name":"foo","data":"x","channel":"c","info":[]}`, 400, "Expected info parameter to be a string\n"},
 		{"body empty", ``, 400, "Bad request body: invalid JSON at byte 0"},
 		{"body an array", `[]`, 400, "Bad request body: invalid JSON at byte 0: expected an object\n"},
@@ -140,7 +142,7 @@ func TestBatch(t *testing.T) {
 	f := setup(t)
 	got := f.batch(`{"batch":[` +
 		`{"name":"one","channel":"a","data":"1"},` +
-		`{"name":"two","channel":"b","data":"2","socket_id":"1.2","info":"user_count"},` +
+		`{"name":"two","channel":"b","data":"2","socket_id":"1.2","info":null},` +
 		`{"name":"three","channel":"a","data":"3"}]}`)
 	require.Equal(t, 200, got.status, got.body)
 	require.Equal(t, "{}", got.body)
@@ -177,6 +179,7 @@ func TestBatchRefusals(t *testing.T) {
 		{"not an object", `{"batch":["x"]}`, 400, "Expected every element of batch to be an object\n"},
 		{"third without a name", `{"batch":[` + ok + `,` + ok + `,{"channel":"c","data":"x"}]}`, 400, "Missing required parameter: name (batch[2])\n"},
 		{"second too long", `{"batch":[` + ok + `,{"name":"e","channel":"c","data":"` + strings.Repeat("x", 10241) + `"}]}`, 413, strings.TrimSuffix(tooMuchData, "\n") + " (batch[1])\n"},
+		{"second with info unknown", `{"batch":[` + ok + `,{"name":"e","channel":"c","data":"x","info":"count"}]}`, 400, "Invalid info parameter: what can be asked for here is user_count, subscription_count (batch[1])\n"},
 		{"second reserved", `{"batch":[` + ok + `,{"name":"pusher:x","channel":"c","data":"x"}]}`, 400, "The 'pusher' namespace is reserved for internal usage (batch[1])\n"},
 		{"repeated key inside", `{"batch":[{"name":"e","name":"f","channel":"c","data":"x"}]}`, 400, "duplicate key\n"},
 		{"key in another case inside", `{"batch":[{"name":"e","Name":"f","channel":"c","data":"x"}]}`, 400, "two keys that differ by case only\n"},

@@ -290,7 +290,8 @@ func TestNothingIsParsedBeforeTheSignature(t *testing.T) {
 }
 
 func FuzzTrigger(f *testing.F) {
-	for _, body := range []string{event, `{"name":"foo","channels":["a","b"],"data":"\ud83d\ude00"}`, `{"batch":[` + event + `]}`, `{"name":"x","channel":"c","data":"\ud800"}`, "", "[]", "\xff"} {
+	for _, body := range []string{event, `{"name":"e","channels":["presence-a","b"],"data":"x","info":"user_count,subscription_count"}`,
+		`{"batch":[{"name":"e","channel":"b","data":"x","info":"user_count"}]}`, `{"name":"foo","channels":["a","b"],"data":"\ud83d\ude00"}`, `{"batch":[` + event + `]}`, `{"name":"x","channel":"c","data":"\ud800"}`, "", "[]", "\xff"} {
 		f.Add(body, false)
 		f.Add(body, true)
 	}
@@ -303,7 +304,7 @@ func FuzzTrigger(f *testing.F) {
 		got := fx.do(signed(path, body))
 		switch got.status {
 		case 200:
-			require.Equal(t, "{}", got.body)
+			require.True(t, json.Valid([]byte(got.body)) && got.body[0] == '{', got.body)
 		case 400, 413:
 			require.Equal(t, 1, strings.Count(got.body, "\n"))
 			require.Empty(t, fx.hub.taken())

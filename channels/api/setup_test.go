@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.uber.org/goleak"
 
 	"tidewire/channels"
 	"tidewire/channels/api"
@@ -29,7 +33,7 @@ var now = time.Unix(1_353_088_179, 0)
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.ReleaseMode)
-	m.Run()
+	goleak.VerifyTestMain(m)
 }
 
 // directory is a fixed set of apps; the key "away" cannot be looked up.
@@ -49,34 +53,40 @@ func (d directory) ByKey(_ context.Context, name string) (*tenants.App, error) {
 	return nil, tenants.ErrNotFound
 }
 
-// publisher takes events like the hub does: those of channels in refused are
-// not accepted, and everything fails with down while that is set.
-type publisher struct {
-	refused map[string]bool
-	down    error
+// hub is a realtime engine as far as the door sees it. Events of channels in
+// refused are not accepted; everything fails with down, and everything but
+// publishing with away, while that is set.
+type hub struct {
+	refused    map[string]bool
+	down, away error
+	counts     map[string]channels.Occupancy
+	members    map[string][]channels.Member
+	kept       map[string]*channels.Event // for left
+	left       time.Duration
 
-	mu  sync.Mutex
-	evs []channels.Event
+	mu         sync.Mutex
+	evs        []channels.Event
+	terminated []string
 }
 
-func (p *publisher) Publish(ctx context.Context, app *tenants.App, evs []channels.Event) ([]channels.Position, error) {
+func (h *hub) Publish(ctx context.Context, app *tenants.App, evs []channels.Event) ([]channels.Position, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if p.down != nil {
-		return nil, p.down
+	if h.down != nil {
+		return nil, h.down
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var failed []int
 	for i, ev := range evs {
 		switch {
 		case ev.Topic.App != app.ID:
 			return nil, errors.New("an event of a foreign app")
-		case p.refused[ev.Topic.Channel]:
+		case h.refused[ev.Topic.Channel]:
 			failed = append(failed, i)
 		default:
-			p.evs = append(p.evs, ev)
+			h.evs = append(h.evs, ev)
 		}
 	}
 	if failed != nil {
@@ -85,15 +95,58 @@ func (p *publisher) Publish(ctx context.Context, app *tenants.App, evs []channel
 	return make([]channels.Position, len(evs)), nil
 }
 
-func (p *publisher) taken() []channels.Event {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.evs
+func (h *hub) Channels(_ context.Context, _ *tenants.App, prefix string) ([]channels.Occupancy, error) {
+	var list []channels.Occupancy
+	for _, name := range slices.Sorted(maps.Keys(h.counts)) {
+		if o := h.counts[name]; strings.HasPrefix(name, prefix) && o.Subscriptions > 0 {
+			o.Channel = name
+			list = append(list, o)
+		}
+	}
+	return list, h.away
+}
+
+// Occupancy counts what is there once the events are published.
+func (h *hub) Occupancy(_ context.Context, _ *tenants.App, names ...string) ([]channels.Occupancy, error) {
+	if h.away != nil {
+		return nil, h.away
+	}
+	list := make([]channels.Occupancy, 0, len(names))
+	for _, name := range names {
+		o := h.counts[name]
+		o.Channel = name
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+func (h *hub) Members(_ context.Context, _ *tenants.App, name string) ([]channels.Member, error) {
+	return h.members[name], h.away
+}
+
+func (h *hub) Last(_ context.Context, _ *tenants.App, name string) (*channels.Event, time.Duration, error) {
+	return h.kept[name], h.left, h.away
+}
+
+func (h *hub) TerminateUser(_ context.Context, app *tenants.App, id string) error {
+	if h.away != nil {
+		return h.away
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.terminated = append(h.terminated, string(app.ID)+"/"+id)
+	return nil
+}
+
+func (h *hub) taken() []channels.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.evs
 }
 
 type fixture struct {
 	handler http.Handler
-	hub     *publisher
+	hub     *hub
 	apps    directory
 }
 
@@ -115,7 +168,7 @@ func setup(_ testing.TB) *fixture {
 		tenants.Key{Key: "revokedkey", Secret: tenants.NewSecret("revoked"), Status: tenants.KeyRevoked})
 
 	f := &fixture{
-		hub:  &publisher{refused: map[string]bool{}},
+		hub:  &hub{refused: map[string]bool{}, counts: map[string]channels.Occupancy{}},
 		apps: directory{activeApp(appID, key, secret), disabled, suspended, rotated, activeApp("8", "otherkey", "other")},
 	}
 	engine := gin.New()
@@ -158,6 +211,20 @@ func (f *fixture) send(req *http.Request) answer {
 	body, _ := io.ReadAll(res.Body)
 	return answer{res.StatusCode, res.Header, string(body)}
 }
+
+// get sends a signed request without a body, and reads the parameters of its
+// query from text: a=b&c=d.
+func (f *fixture) get(path, text string) answer {
+	params, err := url.ParseQuery(text)
+	if err != nil {
+		panic(err)
+	}
+	q := tenants.SignRequest(tenants.NewSecret(secret), key, "GET", path, params, nil, now)
+	return f.do(request{"GET", path, q.Encode(), nil})
+}
+
+// app is the one whose key signs by default.
+func (f *fixture) app() *tenants.App { return f.apps[0] }
 
 func (f *fixture) trigger(body string) answer { return f.do(signed("/apps/3/events", body)) }
 

@@ -119,7 +119,7 @@ func testCancelled(t *testing.T, open func(*testing.T) Cluster) {
 func testChurn(t *testing.T, open func(*testing.T) Cluster) {
 	nodes, _ := startAll(t, open)
 	tp := channels.Topic{App: newApp(t), Channel: "churn"}
-	const conns, rounds = 4, 25
+	const conns, rounds = 3, 20
 	var wg sync.WaitGroup
 	for i, n := range nodes {
 		var mu sync.Mutex // the hub's lock of the topic: keeps the node's calls in order
@@ -169,7 +169,7 @@ func testUnorderedChurn(t *testing.T, open func(*testing.T) Cluster) {
 	nodes, _ := startAll(t, open)
 	n := nodes[0]
 	tp := channels.Topic{App: newApp(t), Channel: "chaos"}
-	for round := range 10 {
+	for round := range 6 {
 		var wg sync.WaitGroup
 		for w := range 6 {
 			wg.Go(func() {

@@ -121,12 +121,30 @@ func (n *node) names(tp channels.Topic) []string {
 
 // wait returns once a topic has count events, or reports false when patience ends.
 func (n *node) wait(tp channels.Topic, count int) bool {
+	return n.until(func() bool { return len(n.got[tp]) >= count })
+}
+
+// waitName returns once an event of that name arrived on a topic.
+func (n *node) waitName(tp channels.Topic, name string) bool {
+	seen := 0
+	return n.until(func() bool {
+		for ; seen < len(n.got[tp]); seen++ {
+			if n.got[tp][seen].Name == name {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// until waits for cond, which is asked under n's lock after every delivery.
+func (n *node) until(cond func() bool) bool {
 	timeout := time.After(patience)
 	for {
 		n.mu.Lock()
-		have, changed := len(n.got[tp]), n.changed
+		ok, changed := cond(), n.changed
 		n.mu.Unlock()
-		if have >= count {
+		if ok {
 			return true
 		}
 		select {
@@ -135,16 +153,6 @@ func (n *node) wait(tp channels.Topic, count int) bool {
 			return false
 		}
 	}
-}
-
-// waitName returns once an event of that name arrived on a topic.
-func (n *node) waitName(tp channels.Topic, name string) bool {
-	for count := 1; n.wait(tp, count); count++ {
-		if n.events(tp)[count-1].Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // subscribe subscribes several nodes to topics, one after the other.

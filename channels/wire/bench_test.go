@@ -28,14 +28,19 @@ func BenchmarkDecodeClientFrame(b *testing.B) {
 	}
 }
 
-// BenchmarkHostileKeys is the dearest 32 kB frame we know: objects with as many
-// keys as are allowed, so that the search for repeated ones has the most to do.
+// BenchmarkHostileKeys is the dearest 32 kB we know: objects made so that the
+// search for repeated keys has the most to do. The keys of "oneHash" all have
+// the same hash.
 func BenchmarkHostileKeys(b *testing.B) {
-	object := manyKeys(wire.MaxKeys)
-	escaped := strings.ReplaceAll(object, `"k`, `"\u006b`)
-	for name, o := range map[string]string{"plain": object, "escaped": escaped} {
+	few := manyKeys(64)
+	for name, o := range map[string]string{
+		"few":     few,
+		"escaped": strings.ReplaceAll(few, `"k`, `"\u006b`),
+		"many":    manyKeys(wire.MaxNestedKeys),
+		"oneHash": oneHash(b, wire.MaxNestedKeys),
+	} {
 		b.Run(name, func(b *testing.B) {
-			in := []byte(`{"a":[` + strings.TrimSuffix(strings.Repeat(o+",", 32000/len(o)), ",") + `]}`)
+			in := []byte(`{"a":[` + o + strings.Repeat(","+o, max(0, 32000/len(o)-1)) + `]}`)
 			b.SetBytes(int64(len(in)))
 			for b.Loop() {
 				if err := wire.Valid(in); err != nil {

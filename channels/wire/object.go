@@ -14,7 +14,7 @@ type Field struct {
 // ParseObject reads exactly one object, with nothing but white space around
 // it, and appends its members to dst in their order. The whole text is checked,
 // every nested value included: JSON grammar, UTF-8, surrogates, [MaxDepth],
-// [MaxKeys]. Two keys of the object that are equal or differ by case only are
+// [MaxKeys], [MaxNestedKeys]. Two keys of the object that are equal or differ by case only are
 // refused; in nested objects only equal ones are, because there the keys are
 // the customer's data. Every error is a [*SyntaxError]; dst then comes back
 // as it was.

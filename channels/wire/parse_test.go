@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +21,36 @@ func manyKeys(n int) string {
 		parts[i] = fmt.Sprintf(`"k%d":%d`, i, i)
 	}
 	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// oneHash makes an object whose n keys all have the same hash: the last
+// character of each puts right what the ones before it have made of the hash.
+func oneHash(tb testing.TB, n int) string {
+	tb.Helper()
+	const same = 0x9E3779B9
+	var parts []string
+	for i := 0; len(parts) < n; i++ {
+		require.Less(tb, i, 1<<26)
+		prefix := []byte{'a' + byte(i%26), 'a' + byte(i/26%26), 'a' + byte(i/676%26), 'a' + byte(i/17576%26), 'a' + byte(i/456976)}
+		h := uint32(2166136261)
+		for _, c := range prefix {
+			h = (h ^ uint32(c)) * 16777619
+		}
+		if last := rune(h ^ same); last > 0x7f && utf8.ValidRune(last) {
+			parts = append(parts, `"`+string(prefix)+string(last)+`":0`)
+		}
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+func TestKeysOfOneHash(t *testing.T) {
+	t.Parallel()
+	object := oneHash(t, 500)
+	_, err := wire.ParseObject([]byte(`{"a":`+object+`}`), nil)
+	require.NoError(t, err)
+	first := object[1:strings.Index(object, ",")]
+	_, err = wire.ParseObject([]byte(`{"a":`+object[:len(object)-1]+","+first+`}}`), nil)
+	require.ErrorContains(t, err, "duplicate key")
 }
 
 func TestParseObjectHandsOutRawValues(t *testing.T) {
@@ -65,7 +96,8 @@ func TestParseObjectAccepts(t *testing.T) {
 		"deep":                  `{"a":` + nested("[", "]", wire.MaxDepth-1) + `}`,
 		"deep objects":          nested(`{"a":`, "}", wire.MaxDepth-1)[:len(`{"a":`)*(wire.MaxDepth-1)] + "{}" + strings.Repeat("}", wire.MaxDepth-1),
 		"many keys":             manyKeys(wire.MaxKeys),
-		"many nested keys":      `{"a":` + manyKeys(wire.MaxKeys) + `}`,
+		"many nested keys":      `{"a":` + manyKeys(wire.MaxNestedKeys) + `}`,
+		"many keys in many":     `{"a":` + strings.Replace(manyKeys(wire.MaxNestedKeys), ":999", ":"+manyKeys(wire.MaxNestedKeys), 1) + `}`,
 		"case differs nested":   `{"a":{"b":1,"B":2}}`,
 		"same key, siblings":    `{"a":{"x":1},"b":[{"x":1},{"x":2}],"x":{"x":{"x":1}}}`,
 		"key again after child": `{"p":{"a":{"b":1},"c":{"b":1},"b":1}}`,
@@ -147,8 +179,8 @@ func TestParseObjectRefuses(t *testing.T) {
 		{"too deep", `{"a":` + nested("[", "]", wire.MaxDepth) + `}`, 5 + wire.MaxDepth - 1, "nested too deeply"},
 		{"objects too deep", strings.Repeat(`{"a":`, wire.MaxDepth) + "{}" + strings.Repeat("}", wire.MaxDepth), 5 * wire.MaxDepth, "nested too deeply"},
 		{"much too deep", `{"a":` + strings.Repeat("[", 1<<20), 5 + wire.MaxDepth - 1, "nested too deeply"},
-		{"too many keys", manyKeys(wire.MaxKeys + 1), strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in one object"},
-		{"too many nested keys", `{"a":` + manyKeys(wire.MaxKeys+1) + `}`, 5 + strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in one object"},
+		{"too many keys", manyKeys(wire.MaxKeys + 1), strings.Index(manyKeys(wire.MaxKeys+1), `"k64"`), "more than 64 keys in the outermost object"},
+		{"too many nested keys", `{"a":` + manyKeys(wire.MaxNestedKeys+1) + `}`, 5 + strings.Index(manyKeys(wire.MaxNestedKeys+1), `"k1000"`), "more than 1000 keys in one object"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -162,21 +194,34 @@ func TestParseObjectRefuses(t *testing.T) {
 	}
 }
 
-// More keys than the scanner holds in itself, in objects that follow and enclose
-// each other: each key must be remembered for its own object only.
+// More keys than the scanner holds in itself, or compares each with each, in
+// objects that follow and enclose each other: each key must be remembered for
+// its own object only.
 func TestDuplicatesAmongManyKeys(t *testing.T) {
 	t.Parallel()
-	many := manyKeys(40)
-	other := strings.ReplaceAll(many, `"k`, `"j`)
-	for _, k := range []string{"k0", "k15", "k16", "k39"} {
-		open := `{"a":` + other + `,"b":{"x":` + other + `,` + many[1:len(many)-1]
-		_, err := wire.ParseObject([]byte(open+`,"`+k+`x":0,"y":`+many+`}}`), nil)
-		require.NoError(t, err)
-		_, err = wire.ParseObject([]byte(open+`,"y":`+other+`,"`+k+`":0}}`), nil)
-		var syntax *wire.SyntaxError
-		require.ErrorAs(t, err, &syntax)
-		require.Equal(t, wire.SyntaxError{Offset: len(open + `,"y":` + other + `,`), Reason: "duplicate key"}, *syntax)
+	for n, keys := range map[int][]string{
+		40:  {"k0", "k15", "k16", "k39"},
+		62:  {"k0", "k61"},
+		63:  {"k0", "k62"},
+		64:  {"k0", "k63"},
+		900: {"k0", "k15", "k16", "k63", "k64", "k899", `k\u0039`},
+	} {
+		for _, k := range keys {
+			testDuplicate(t, manyKeys(n), k)
+		}
 	}
+}
+
+func testDuplicate(t *testing.T, many, k string) {
+	t.Helper()
+	other := strings.ReplaceAll(many, `"k`, `"j`)
+	open := `{"a":` + other + `,"b":{"x":` + other + `,` + many[1:len(many)-1]
+	_, err := wire.ParseObject([]byte(open+`,"`+k+`x":0,"y":`+many+`}}`), nil)
+	require.NoError(t, err)
+	_, err = wire.ParseObject([]byte(open+`,"y":`+other+`,"`+k+`":0}}`), nil)
+	var syntax *wire.SyntaxError
+	require.ErrorAs(t, err, &syntax)
+	require.Equal(t, wire.SyntaxError{Offset: len(open + `,"y":` + other + `,`), Reason: "duplicate key"}, *syntax, k)
 }
 
 func TestParseArray(t *testing.T) {

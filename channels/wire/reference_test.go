@@ -45,6 +45,10 @@ func boundedValue(d *json.Decoder, depth int, fold bool) bool {
 	if depth++; depth > wire.MaxDepth {
 		return false
 	}
+	most := wire.MaxNestedKeys
+	if fold { // only the outermost object's keys are compared so
+		most = wire.MaxKeys
+	}
 	var seen []string
 	for d.More() {
 		if delim == '{' {
@@ -58,7 +62,7 @@ func boundedValue(d *json.Decoder, depth int, fold bool) bool {
 					return false
 				}
 			}
-			if seen = append(seen, key); len(seen) > wire.MaxKeys {
+			if seen = append(seen, key); len(seen) > most {
 				return false
 			}
 		}

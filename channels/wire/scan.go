@@ -1,15 +1,22 @@
 package wire
 
-import "unicode/utf8"
+import (
+	"cmp"
+	"slices"
+	"unicode/utf8"
+)
 
 // Bounds of what the reader accepts. They are checked while reading, before
 // anything is built from the input.
 const (
 	// MaxDepth is how deep objects and arrays may be nested, the outermost included.
 	MaxDepth = 32
-	// MaxKeys is how many keys one object may have. It keeps the search for
-	// repeated keys, quadratic in it, cheap.
+	// MaxKeys is how many keys the outermost object of a text may have. Those
+	// are the protocol's own, and few.
 	MaxKeys = 64
+	// MaxNestedKeys is how many keys an object inside a text may have. Those are
+	// the customer's data.
+	MaxNestedKeys = 1000
 	// MaxElements is how many elements [ParseArray] hands out at most.
 	MaxElements = 16384
 )
@@ -117,7 +124,8 @@ func (s *scanner) value(i, depth int) (int, error) {
 }
 
 // object reads a nested object. Its keys are the customer's own data, so they
-// must be different, but may differ by case only.
+// must be different, but may differ by case only. Of a text that is wrong in
+// several ways, any of them may be the one reported.
 func (s *scanner) object(i, depth int) (int, error) {
 	if depth > MaxDepth {
 		return 0, fail(i, "nested too deeply")
@@ -141,8 +149,9 @@ func (s *scanner) object(i, depth int) (int, error) {
 			return 0, err
 		}
 		if !more {
+			err := s.distinct(base)
 			s.open = base
-			return i, nil
+			return i, err
 		}
 	}
 }
@@ -196,25 +205,57 @@ func (s *scanner) after(i int, closing byte) (next int, more bool, err error) {
 }
 
 // remember adds a key to those of the object that began at base, unless it is
-// there already.
+// seen to be there already. The first few are compared with each other, which
+// needs no memory; distinct deals with the rest.
 func (s *scanner) remember(base int, key span) error {
-	if s.open-base >= MaxKeys {
-		return fail(key.start-1, errTooManyKeys)
+	n := s.open - base
+	if n >= MaxNestedKeys {
+		return fail(key.start-1, errTooManyNestedKeys)
 	}
-	hash := hashText(s.text(key))
-	for i := base; i < s.open; i++ {
-		k := s.opened(i)
-		if k.hash == hash && sameText(s.text(k.span), s.text(key)) {
-			return fail(key.start-1, errDuplicateKey)
+	added := nestedKey{key, hashText(s.text(key))}
+	if n < fewKeys {
+		for i := base; i < s.open; i++ {
+			if s.compare(*s.opened(i), added) == 0 {
+				return fail(key.start-1, errDuplicateKey)
+			}
 		}
 	}
 	if s.open < len(s.first) {
-		s.first[s.open] = nestedKey{key, hash}
+		s.first[s.open] = added
 	} else {
-		s.rest = append(s.rest[:s.open-len(s.first)], nestedKey{key, hash})
+		s.rest = append(s.rest[:s.open-len(s.first)], added)
 	}
 	s.open++
 	return nil
+}
+
+// distinct looks for repeated keys in an object that began at base, has been
+// read to its end and has many. It sorts them, so that a text made of keys with
+// one hash costs no more than others.
+func (s *scanner) distinct(base int) error {
+	if s.open-base <= fewKeys {
+		return nil
+	}
+	keys := s.rest[max(0, base-len(s.first)) : s.open-len(s.first)]
+	if base < len(s.first) {
+		keys = append(keys, s.first[base:]...)
+		s.rest = keys // keep what it may have grown to
+	}
+	slices.SortFunc(keys, s.compare)
+	for i := 1; i < len(keys); i++ {
+		if s.compare(keys[i-1], keys[i]) == 0 {
+			return fail(max(keys[i-1].start, keys[i].start)-1, errDuplicateKey)
+		}
+	}
+	return nil
+}
+
+// compare orders keys; it is 0 for two that mean the same.
+func (s *scanner) compare(a, b nestedKey) int {
+	if a.hash != b.hash {
+		return cmp.Compare(a.hash, b.hash)
+	}
+	return compareText(s.text(a.span), s.text(b.span))
 }
 
 // opened returns the key at place i of those of the open objects.
@@ -227,7 +268,11 @@ func (s *scanner) opened(i int) *nestedKey {
 
 func (s *scanner) text(k span) []byte { return s.b[k.start:k.end] }
 
+// fewKeys is up to how many keys of an object are compared each with each.
+const fewKeys = 64
+
 const (
-	errTooManyKeys  = "more than 64 keys in one object"
-	errDuplicateKey = "duplicate key"
+	errTooManyKeys       = "more than 64 keys in the outermost object"
+	errTooManyNestedKeys = "more than 1000 keys in one object"
+	errDuplicateKey      = "duplicate key"
 )

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -151,19 +152,19 @@ func hex4(b []byte, i int) rune {
 	return r
 }
 
-// sameText compares the meaning of two checked texts of which either may be
-// written with escapes.
-func sameText(a, b []byte) bool {
+// compareText orders two checked texts by their meaning, either of which may be
+// written with escapes; it is 0 if they mean the same.
+func compareText(a, b []byte) int {
 	i, j := 0, 0
 	for i < len(a) && j < len(b) {
 		var x, y rune
 		x, i = nextRune(a, i)
 		y, j = nextRune(b, j)
 		if x != y {
-			return false
+			return cmp.Compare(x, y)
 		}
 	}
-	return i == len(a) && j == len(b)
+	return cmp.Compare(len(a)-i, len(b)-j) // at most one of them goes on
 }
 
 // hashText hashes the meaning of a checked text (FNV-1a, over characters), so

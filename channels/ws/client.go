@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidewire/channels"
@@ -19,17 +19,18 @@ import (
 type client struct {
 	inner     net.Conn // *sock, or *tls.Conn over one
 	transport fanout.Transport
-	early     *bytes.Reader // what the client sent before the handshake was answered; nil for nothing
-	meter     meter         // owned by the reading goroutine
 	door      *Door
+	arrival   *arrival                    // nil once connected
+	early     *bytes.Reader               // what the client sent before the handshake was answered; nil for nothing
+	conn      *channels.Conn              // nil until connected, and for refused connections
+	line      atomic.Pointer[fanout.Line] // nil during the handshake
+	meter     meter                       // owned by the reading goroutine
+}
 
-	scratch *bufio.ReadWriter // lent to the library during the handshake
-
-	entry *entry         // who it is; dropped once connected
-	conn  *channels.Conn // nil until connected, and for refused connections
-
-	mu   sync.Mutex
-	line *fanout.Line // nil during the handshake
+// arrival is what is needed of a client only until it is connected.
+type arrival struct {
+	entry   *entry
+	scratch *bufio.ReadWriter // lent to the library
 }
 
 // connAddr lets the door find the client from a melody session at no cost:
@@ -47,17 +48,15 @@ func (a *connAddr) String() string { return a.inner.RemoteAddr().String() }
 func (c *client) Read(b []byte) (int, error) {
 	if c.early != nil {
 		if n, err := c.early.Read(b); err == nil {
-			return n, c.meter.read(b[:n], time.Now())
+			return n, c.meter.read(b[:n])
 		}
 		c.early = nil
 	}
 	for {
-		if err := c.meter.hold(); err != nil {
-			return 0, err
-		}
+		c.meter.hold()
 		n, err := c.inner.Read(b)
 		if n > 0 {
-			if e := c.meter.read(b[:n], time.Now()); e != nil {
+			if e := c.meter.read(b[:n]); e != nil {
 				return 0, e
 			}
 			return n, nil
@@ -65,7 +64,7 @@ func (c *client) Read(b []byte) (int, error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		until, alive := c.meter.extend(time.Now())
+		until, alive := c.meter.extend(c.door.cfg.Silence)
 		if !alive {
 			return 0, err
 		}
@@ -78,9 +77,7 @@ func (c *client) Read(b []byte) (int, error) {
 // Write implements [net.Conn]. During the handshake it writes through. After it
 // only control frames come here, each as one call.
 func (c *client) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	line := c.line
-	c.mu.Unlock()
+	line := c.line.Load()
 	if line == nil {
 		return c.inner.Write(b)
 	}
@@ -88,17 +85,9 @@ func (c *client) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (c *client) setLine(l *fanout.Line) {
-	c.mu.Lock()
-	c.line = l
-	c.mu.Unlock()
-}
-
 // Close implements [net.Conn]. The library calls it when reading has ended.
 func (c *client) Close() error {
-	c.mu.Lock()
-	line := c.line
-	c.mu.Unlock()
+	line := c.line.Load()
 	if line == nil {
 		return c.inner.Close()
 	}

@@ -80,9 +80,10 @@ func New(cfg Config) *Door {
 	d := &Door{cfg: cfg, hub: cfg.Hub, melody: melody.New(), pool: newPool()}
 	m := d.melody
 	m.Upgrader = &websocket.Upgrader{
-		// 256 spares most client frames a second read(2); a write buffer of 128
+		// A larger read buffer would spare a long frame a second read(2) and cost
+		// every idle connection its size; a write buffer of 128
 		// keeps every control frame one Write, which the plane relies on.
-		ReadBufferSize: 256, WriteBufferSize: 128, WriteBufferPool: &sync.Pool{},
+		ReadBufferSize: 128, WriteBufferSize: 128, WriteBufferPool: &sync.Pool{},
 		CheckOrigin:  func(*http.Request) bool { return true }, // origins are refused inside the socket, with a code
 		Subprotocols: []string{"pusher-channels-protocol-7", "pusher-channels-protocol-6", "pusher-channels-protocol-5"},
 	}
@@ -134,8 +135,7 @@ func (d *Door) takeOver(w http.ResponseWriter, e *entry) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{inner: conn, door: d, entry: e}
-	c.meter.silence = d.cfg.Silence
+	c := &client{inner: conn, door: d, arrival: &arrival{entry: e}}
 	switch conn := conn.(type) {
 	case *sock:
 		c.transport = plain{conn}
@@ -169,7 +169,7 @@ func clientOf(s *melody.Session) *client { return (*client)(s.RemoteAddr().(*con
 func (d *Door) connected(s *melody.Session) {
 	s.Request = nil // nobody needs it any more, and it is large
 	c := clientOf(s)
-	c.giveBack()
+	giveBack(c.arrival.scratch)
 	d.pool.do(job{door: d, client: c, kind: jobConnect})
 	d.settler.connected()
 }

@@ -37,17 +37,19 @@ func (l *listener) Accept() (net.Conn, error) {
 // purpose: embedded, it would promote methods through which large writes of the
 // WebSocket library bypass Write.
 //
-// Under TLS the plane cannot write to the descriptor itself. Then held collects
-// what the TLS layer writes, from whatever goroutine, and the plane passes it on
-// without waiting.
+// Under TLS the plane cannot write to the descriptor itself: see [hold].
 type sock struct {
-	tcp *net.TCPConn
-	raw syscall.RawConn
+	tcp  *net.TCPConn
+	raw  syscall.RawConn
+	hold *hold // set before the plane owns the socket of a TLS connection; nil otherwise
+}
 
+// hold collects what the TLS layer writes, from whatever goroutine, so that the
+// plane can pass it on without waiting.
+type hold struct {
 	mu      sync.Mutex
-	holding bool   // the plane owns the socket: Write collects
-	held    []byte // written by the TLS layer, not yet by the socket
-	kick    func() // asks the plane to write held; set with holding
+	bytes   []byte // written by the TLS layer, not yet by the socket
+	kick    func() // asks the plane to write them
 	pushing bool   // the plane's own goroutine is inside the TLS layer: no kick needed
 }
 
@@ -56,19 +58,16 @@ func (s *sock) Read(b []byte) (int, error) { return s.tcp.Read(b) }
 
 // Write implements [net.Conn].
 func (s *sock) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	if !s.holding {
-		s.mu.Unlock()
+	h := s.hold
+	if h == nil {
 		return s.tcp.Write(b)
 	}
-	s.held = append(s.held, b...)
-	kick := s.kick
-	if s.pushing {
-		kick = nil
-	}
-	s.mu.Unlock()
-	if kick != nil {
-		kick()
+	h.mu.Lock()
+	h.bytes = append(h.bytes, b...)
+	pushing := h.pushing
+	h.mu.Unlock()
+	if !pushing {
+		h.kick()
 	}
 	return len(b), nil
 }
@@ -106,10 +105,4 @@ func (s *sock) drain(b []byte, deadline time.Time) error {
 		return err
 	}
 	return s.tcp.SetWriteDeadline(time.Time{})
-}
-
-// abort closes at once, without lingering over what the peer has not read.
-func (s *sock) abort() error {
-	_ = s.tcp.SetLinger(0)
-	return s.tcp.Close()
 }

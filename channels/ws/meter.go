@@ -25,16 +25,15 @@ const (
 // WebSocket library, which bounds neither fragments nor control frames. It
 // reads headers only and keeps no payload.
 type meter struct {
-	header    [14]byte
-	have      uint8 // header bytes seen
 	skip      int64 // payload bytes of the current frame still to come
+	header    [10]byte
+	have      uint8 // header bytes seen
 	fragments uint8 // frames of the unfinished message
 	over      bool  // frames were sent faster than frameRate: wait before reading on
 
 	control, frames bucket
-	lastRead        time.Time
-	begun           time.Time // when the unfinished message began; zero between messages
-	silence         time.Duration
+	lastRead        int64 // unix nanoseconds
+	begun           int64 // when the unfinished message began; 0 between messages
 }
 
 // bucket is a token bucket in 8 bytes: the time until which the past is paid.
@@ -48,7 +47,8 @@ func (b *bucket) spend(now int64, rate, burst int64) bool {
 }
 
 // read looks at bytes just received.
-func (m *meter) read(b []byte, now time.Time) error {
+func (m *meter) read(b []byte) error {
+	now := time.Now().UnixNano()
 	m.lastRead = now
 	for len(b) > 0 {
 		if m.skip > 0 {
@@ -58,7 +58,9 @@ func (m *meter) read(b []byte, now time.Time) error {
 			m.settle()
 			continue
 		}
-		m.header[m.have] = b[0]
+		if int(m.have) < len(m.header) { // the mask behind the length is not looked at
+			m.header[m.have] = b[0]
+		}
 		m.have++
 		b = b[1:]
 		if m.have < 2 || int(m.have) < headerLen(m.header[1]) {
@@ -69,10 +71,10 @@ func (m *meter) read(b []byte, now time.Time) error {
 		}
 		m.settle()
 	}
-	if m.begun.IsZero() && (m.have > 0 || m.skip > 0 || m.fragments > 0) {
+	if m.begun == 0 && (m.have > 0 || m.skip > 0 || m.fragments > 0) {
 		m.begun = now
 	}
-	if !m.begun.IsZero() && now.Sub(m.begun) > messageTime {
+	if m.begun != 0 && now-m.begun > int64(messageTime) {
 		return errFlood
 	}
 	return nil
@@ -81,12 +83,12 @@ func (m *meter) read(b []byte, now time.Time) error {
 // settle notes the end of a message.
 func (m *meter) settle() {
 	if m.skip == 0 && m.have == 0 && m.fragments == 0 {
-		m.begun = time.Time{}
+		m.begun = 0
 	}
 }
 
 // frame acts on a complete header.
-func (m *meter) frame(now time.Time) error {
+func (m *meter) frame(now int64) error {
 	m.have = 0
 	fin, opcode := m.header[0]&0x80 != 0, m.header[0]&0x0f
 	switch size := m.header[1] & 0x7f; size {
@@ -102,12 +104,12 @@ func (m *meter) frame(now time.Time) error {
 		m.skip = int64(size)
 	}
 	if opcode >= 8 {
-		if !m.control.spend(now.UnixNano(), controlRate, controlBurst) {
+		if !m.control.spend(now, controlRate, controlBurst) {
 			return errFlood
 		}
 		return nil
 	}
-	if !m.frames.spend(now.UnixNano(), frameRate, frameBurst) {
+	if !m.frames.spend(now, frameRate, frameBurst) {
 		m.over = true
 	}
 	if fin {
@@ -121,20 +123,18 @@ func (m *meter) frame(now time.Time) error {
 }
 
 // hold waits while the client is ahead of its frame rate.
-func (m *meter) hold() error {
+func (m *meter) hold() {
 	if m.over {
 		m.over = false
-		t := time.NewTimer(min(time.Duration(m.frames.paid-time.Now().UnixNano()), time.Second))
-		<-t.C
+		<-time.After(min(time.Duration(m.frames.paid-time.Now().UnixNano()), time.Second))
 	}
-	return nil
 }
 
 // extend returns the deadline a silent-looking peer has earned by what it sent
 // since the last one was set; alive is false when that is nothing.
-func (m *meter) extend(now time.Time) (until time.Time, alive bool) {
-	until = m.lastRead.Add(m.silence)
-	return until, until.After(now)
+func (m *meter) extend(silence time.Duration) (until time.Time, alive bool) {
+	until = time.Unix(0, m.lastRead).Add(silence)
+	return until, until.After(time.Now())
 }
 
 func headerLen(second byte) int {

@@ -126,19 +126,16 @@ func (c *client) message(b []byte) {
 
 // connect greets the client, or refuses it; either way the plane writes from now on.
 func (c *client) connect() {
-	e := c.entry
-	c.entry = nil
+	e := c.arrival.entry
+	c.arrival = nil
 	if t, ok := c.transport.(sealed); ok {
 		t.holdBack(func() {
-			c.mu.Lock()
-			line := c.line
-			c.mu.Unlock()
-			if line != nil {
+			if line := c.line.Load(); line != nil {
 				line.Kick()
 			}
 		})
 	}
 	var line *fanout.Line
 	c.conn, line = c.door.hub.Connect(e.app, e.key, c.transport, e.refusal)
-	c.setLine(line)
+	c.line.Store(line)
 }

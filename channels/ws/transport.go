@@ -25,7 +25,7 @@ func (p plain) CloseWrite() error { return p.tcp.CloseWrite() }
 func (p plain) Close() error { return p.tcp.Close() }
 
 // sealed is the [fanout.Transport] through TLS. Records are made by the TLS
-// layer, which writes them into the sock's held bytes and so never waits; a
+// layer, which writes them into the socket's hold and so never waits; a
 // coalesced flush is one record.
 type sealed struct {
 	*sock
@@ -50,31 +50,27 @@ func (s sealed) TryWrite(sys *fanout.Syscall, b []byte) (n int, blocked bool, er
 }
 
 func (s sealed) setPushing(on bool) {
-	s.mu.Lock()
-	s.pushing = on
-	s.mu.Unlock()
+	s.hold.mu.Lock()
+	s.hold.pushing = on
+	s.hold.mu.Unlock()
 }
 
-// passOn writes held to the descriptor without waiting.
+// passOn writes what is held to the descriptor without waiting. An idle
+// connection keeps no buffer.
 func (s sealed) passOn(sys *fanout.Syscall) (blocked bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.held) == 0 {
+	h := s.hold
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.bytes) == 0 {
 		return false, nil
 	}
-	n, err := sys.Write(s.raw, s.held)
-	s.take(n)
-	return len(s.held) > 0, err
-}
-
-// take drops the first n held bytes, and the buffer itself when it is empty:
-// an idle connection keeps none.
-func (s *sock) take(n int) {
-	if n == len(s.held) {
-		s.held = nil
-		return
+	n, err := sys.Write(s.raw, h.bytes)
+	if n == len(h.bytes) {
+		h.bytes = nil
+		return false, err
 	}
-	s.held = append(s.held[:0], s.held[n:]...)
+	h.bytes = append(h.bytes[:0], h.bytes[n:]...)
+	return true, err
 }
 
 // Drain implements [fanout.Transport].
@@ -87,10 +83,10 @@ func (s sealed) Drain(rest []byte, deadline time.Time) error {
 			return err
 		}
 	}
-	s.mu.Lock()
-	b := s.held
-	s.held = nil
-	s.mu.Unlock()
+	s.hold.mu.Lock()
+	b := s.hold.bytes
+	s.hold.bytes = nil
+	s.hold.mu.Unlock()
 	return s.drain(b, deadline)
 }
 
@@ -113,9 +109,6 @@ func (s sealed) CloseWrite() error {
 func (s sealed) Close() error { return s.tcp.Close() }
 
 // holdBack makes the plane the only writer of the socket: from now on what the
-// TLS layer writes is collected, and kick asks for it to be passed on.
-func (s sealed) holdBack(kick func()) {
-	s.mu.Lock()
-	s.holding, s.kick = true, kick
-	s.mu.Unlock()
-}
+// TLS layer writes is collected, and kick asks for it to be passed on. Nothing
+// else may use the socket during the call.
+func (s sealed) holdBack(kick func()) { s.sock.hold = &hold{kick: kick} }

@@ -53,8 +53,9 @@ func (r *response) WriteHeader(int) {}
 
 // Hijack implements [http.Hijacker].
 func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	r.client.scratch = scratch.Get().(*bufio.ReadWriter)
-	return r.client, r.client.scratch, nil
+	rw := scratch.Get().(*bufio.ReadWriter)
+	r.client.arrival.scratch = rw
+	return r.client, rw, nil
 }
 
 // scratch keeps the small buffers the library asks for and uses during the
@@ -64,9 +65,7 @@ var scratch = sync.Pool{New: func() any {
 }}
 
 // giveBack returns the scratch buffers once the handshake is over.
-func (c *client) giveBack() {
-	rw := c.scratch
-	c.scratch = nil
+func giveBack(rw *bufio.ReadWriter) {
 	rw.Reader.Reset(nothing{})
 	rw.Writer.Reset(io.Discard)
 	scratch.Put(rw)

@@ -1,0 +1,92 @@
+//go:build linux
+
+// Package contender builds the servers the bench compares and starts a fresh
+// process of one for each run. It is the only place that knows how each of them
+// is called and configured.
+package contender
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"tidewire/bench/internal/proc"
+	"tidewire/bench/internal/pusher"
+)
+
+// The contenders.
+const (
+	Tidewire = "tidewire" // the product, as an operator starts it
+	Naive    = "naive"    // gin and melody, the obvious way
+	Floor    = "floor"    // an event loop that does nothing but write
+	Handler  = "handler"  // a gin handler that checks signatures and publishes to nobody
+)
+
+// sources maps a contender to its command, relative to the module.
+var sources = map[string]string{
+	Tidewire: "./cmd/platform",
+	Naive:    "./bench/naive",
+	Floor:    "./bench/floor",
+	Handler:  "./bench/handler",
+}
+
+// Options says what a server is to serve.
+type Options struct {
+	Apps   int // the first so many of [pusher.Apps]
+	Buffer int // messages that may wait per connection in the naive server; 0 = melody's default
+}
+
+// Set is a folder of built servers. Make one with [Build].
+type Set struct {
+	dir  string
+	data map[int]string // the product's prepared data folder, by number of apps
+	runs int
+}
+
+// Build compiles the named contenders into dir, which the caller owns and removes.
+func Build(ctx context.Context, dir string, names []string) (*Set, error) {
+	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find the module: %w", err)
+	}
+	root := filepath.Dir(strings.TrimSpace(string(mod)))
+	for _, name := range names {
+		source, ok := sources[name]
+		if !ok {
+			return nil, fmt.Errorf("no contender is called %q: there are %s, %s, %s and %s", name, Tidewire, Naive, Floor, Handler)
+		}
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), source)
+		build.Dir = root
+		if out, err := build.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	return &Set{dir: dir, data: map[int]string{}}, nil
+}
+
+// Start starts the contender name on a free loopback port.
+func (s *Set) Start(ctx context.Context, name string, o Options) (*proc.Process, error) {
+	addr, err := proc.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	if name == Tidewire {
+		return s.startTidewire(ctx, addr, o)
+	}
+	apps := filepath.Join(s.dir, "apps-"+strconv.Itoa(o.Apps)+".json")
+	if err := pusher.WriteApps(apps, pusher.Apps(o.Apps)); err != nil {
+		return nil, err
+	}
+	args := []string{"-listen", addr, "-apps", apps, "-buffer", strconv.Itoa(o.Buffer)}
+	return proc.Start(ctx, addr, filepath.Join(s.dir, name), args, plainEnv())
+}
+
+// plainEnv is the environment of every server: nothing that a developer's shell
+// happens to set reaches one of them and not another.
+func plainEnv() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+}
