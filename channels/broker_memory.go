@@ -122,11 +122,15 @@ func (b *MemoryBroker) Run(ctx context.Context, deliver func(*Event) error) erro
 	return nil
 }
 
-// setDeliver opens all partitions, or closes them and forgets their topics.
+// setDeliver opens all partitions, or closes them and forgets their topics. It
+// holds all locks at once, taken in the order of the partitions, so that nobody
+// sees a broker of which only a part runs.
 func (b *MemoryBroker) setDeliver(deliver func(*Event) error) {
 	for i := range b.parts {
+		b.parts[i].mu.Lock()
+	}
+	for i := range b.parts {
 		p := &b.parts[i]
-		p.mu.Lock()
 		p.deliver = deliver
 		p.topics = make(map[Topic]struct{})
 		p.mu.Unlock()

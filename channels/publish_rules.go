@@ -18,13 +18,7 @@ const (
 
 // EventBytesLimit returns how many bytes of decoded data an event of app may
 // carry: the limit of the app, or the server's ceiling.
-func EventBytesLimit(app *tenants.App) int {
-	ceiling := tenants.Ceilings().MaxEventBytes
-	if n := app.Limits.MaxEventBytes; n > 0 && n < ceiling {
-		return n
-	}
-	return ceiling
-}
+func EventBytesLimit(app *tenants.App) int { return app.Limits.Effective().MaxEventBytes }
 
 // DataTooLargeError refuses an event that carries more data than its app may send.
 type DataTooLargeError struct {

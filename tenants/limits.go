@@ -21,7 +21,7 @@ type Limits struct {
 func Ceilings() Limits {
 	return Limits{
 		MaxConnections:           1_000_000,
-		MaxEventBytes:            256 << 10,
+		MaxEventBytes:            64 << 10,
 		MaxPublishesPerSecond:    100_000,
 		MaxReadsPerSecond:        10_000,
 		MaxClientEventsPerSecond: 1_000,

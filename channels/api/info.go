@@ -91,12 +91,12 @@ func shown(app *tenants.App, channel string, asked attributes) attributes {
 // failure here must not look like theirs: it empties show.
 func (d *Door) countsAfter(c *call, evs []channels.Event, show []attributes) []channels.Occupancy {
 	names := make([]string, 0, len(evs))
-	any := attributes(0)
+	var some attributes
 	for i := range evs {
 		names = append(names, evs[i].Topic.Channel)
-		any |= show[i]
+		some |= show[i]
 	}
-	if any != 0 {
+	if some != 0 {
 		counts, err := d.cfg.Hub.Occupancy(c.ctx, c.app, names...)
 		if err == nil {
 			return counts

@@ -24,6 +24,8 @@ type Line struct {
 	dirty      bool // on the shard's list of lines to flush
 	stalled    bool // a drainer owns the transport; the shard only queues
 	readGone   bool // the reading side has ended: close as soon as the queue is written
+	slow       bool // it was cut off for slowness
+	armed      bool // a timer will close it
 }
 
 type node struct {

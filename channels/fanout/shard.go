@@ -125,10 +125,10 @@ func (s *shard) apply(o *op) {
 		p.remove(o.member)
 		p.joined.Add(-1)
 	case opClose:
-		s.beginClose(o.line, closeGrace)
+		s.beginClose(o.line)
 	case opReadEnded:
 		o.line.readGone = true
-		s.beginClose(o.line, slowGrace)
+		s.beginClose(o.line)
 	case opHardClose:
 		s.hardClose(o.line)
 	case opKick:
@@ -178,18 +178,34 @@ func (s *shard) cutSlow(l *Line) {
 	for _, f := range s.cfg.Slow {
 		l.push(s, f)
 	}
-	s.beginClose(l, slowGrace)
+	l.slow = true
+	s.beginClose(l)
 }
 
-func (s *shard) beginClose(l *Line, grace time.Duration) {
+// beginClose lets nothing more into the line. What it has is written yet; a
+// line whose drainer waits for its peer is given the grace right away.
+func (s *shard) beginClose(l *Line) {
 	if l.state == lineClosed {
 		return
 	}
-	if l.state == lineOpen {
-		l.state = lineClosing
-		time.AfterFunc(grace, func() { s.post(op{kind: opHardClose, line: l}) })
+	l.state = lineClosing
+	if l.stalled {
+		s.arm(l)
 	}
 	s.markDirty(l)
+}
+
+// arm makes sure that a closing line is closed even if its peer does nothing.
+func (s *shard) arm(l *Line) {
+	if l.armed {
+		return
+	}
+	l.armed = true
+	grace := closeGrace
+	if l.slow || l.readGone {
+		grace = slowGrace
+	}
+	time.AfterFunc(grace, func() { s.post(op{kind: opHardClose, line: l}) })
 }
 
 // finishClose is called when a closing line has nothing left to write.
@@ -198,6 +214,7 @@ func (s *shard) finishClose(l *Line) {
 		s.hardClose(l)
 		return
 	}
+	s.arm(l)
 	_ = l.transport.CloseWrite() // the peer may be gone already; the grace timer ends it then
 }
 
@@ -215,6 +232,9 @@ func (s *shard) hardClose(l *Line) {
 func (s *shard) stall(l *Line, rest []byte) {
 	s.stats.stalls.Add(1)
 	l.stalled = true
+	if l.state == lineClosing {
+		s.arm(l)
+	}
 	s.stalled[l] = struct{}{}
 	deadline := time.Now().Add(stallLimit)
 	s.drainers.Go(func() {

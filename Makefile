@@ -1,0 +1,107 @@
+# make            what there is
+# make dev        run everything on this machine (needs Go; Node for the dashboard)
+# make test       the one test command; CI runs it and nothing else
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO        ?= go
+NPM       ?= npm
+ARGS      ?=
+NEED      ?= postgres,redis
+FUZZTIME  ?= 10s
+TESTFLAGS ?=
+VERSION   := $(or $(VERSION),$(shell git describe --tags --always --dirty 2>/dev/null || echo dev))
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+
+STAMP     = -X main.version=$(VERSION)
+
+# Folders with a package.json: assets, libraries with tests of their own, and
+# the clients that the Go tests run.
+UI      := $(patsubst %/package.json,%,$(wildcard dashboard/ui/package.json))
+JSTESTS := $(patsubst %/package.json,%,$(wildcard sdk/js/package.json dashboard/ui/package.json))
+CLIENTS := $(patsubst %/package.json,%,$(wildcard cmd/platform/testdata/clients/package.json))
+INSTALLED = $(1)/node_modules/.installed
+
+.PHONY: help
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: dev
+dev: bin/platform ## run the platform with a demo app, a playground and snippets to paste
+	@exec ./bin/platform dev $(ARGS)
+
+.PHONY: build
+build: bin/platform ## build bin/platform
+
+# Go knows what is stale. -v shows what is being compiled. The flags are those
+# of the tests' builds, so that both share one build cache.
+.PHONY: bin/platform
+bin/platform: dashboard
+	@echo "building bin/platform (the first build compiles SQLite and takes some minutes)"
+	@$(GO) build -v -ldflags "$(STAMP)" -o $@ ./cmd/platform
+
+.PHONY: bin/testenv
+bin/testenv:
+	@$(GO) build -o $@ ./cmd/testenv
+
+.PHONY: dashboard
+dashboard: $(foreach d,$(UI),$(d)/dist/index.html) ## build the dashboard's assets
+
+%/node_modules/.installed: %/package.json %/package-lock.json
+	@echo "npm ci in $*"
+	@cd $* && $(NPM) ci --ignore-scripts --no-audit --no-fund
+	@mkdir -p $(@D) && touch $@
+
+ifneq ($(UI),)
+$(UI)/dist/index.html: $(call INSTALLED,$(UI)) $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
+	@echo "building the dashboard"
+	@cd $(UI) && $(NPM) run build
+	@touch $@
+endif
+
+.PHONY: test
+test: vet test-go test-js ## vet, all Go tests with -race on real servers, all JavaScript tests
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: test-go
+test-go: bin/testenv dashboard $(foreach d,$(CLIENTS),$(call INSTALLED,$(d))) ## the Go tests (TESTFLAGS="-run Name")
+	./bin/testenv -need $(NEED) -- $(GO) test -race -shuffle=on -p 2 -timeout 14m $(TESTFLAGS) ./...
+
+.PHONY: test-js
+test-js: $(foreach d,$(JSTESTS),$(call INSTALLED,$(d))) ## the JavaScript tests
+	@set -e; for dir in $(JSTESTS); do echo "npm test in $$dir"; (cd $$dir && $(NPM) test); done
+
+.PHONY: lint
+lint: vet ## gofmt, go vet, golangci-lint (its first build takes minutes)
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) tool -modfile=tools.mod golangci-lint run $(ARGS) ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (10s)
+	@GO="$(GO)" .ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## measure against other ways to build this (ARGS="-quick")
+	$(GO) run ./bench $(ARGS)
+
+.PHONY: release
+release: dashboard ## static binaries for every platform, with checksums, in dist/
+	@rm -rf dist && mkdir dist
+	@set -e; for target in $(PLATFORMS); do \
+	  os=$${target%/*}; arch=$${target#*/}; out=platform-$(VERSION)-$$os-$$arch; \
+	  echo "building dist/$$out"; \
+	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags "-s -w $(STAMP)" -o dist/$$out ./cmd/platform; \
+	done
+	@cd dist && if command -v sha256sum >/dev/null; then sha256sum platform-* > SHA256SUMS; else shasum -a 256 platform-* > SHA256SUMS; fi
+	@cat dist/SHA256SUMS
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
+	find . -name node_modules -type d -prune -exec rm -rf {} +
+	find dashboard/ui/dist -mindepth 1 -not -name .gitkeep -delete 2>/dev/null || true

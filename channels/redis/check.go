@@ -1,0 +1,99 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+const minMajorVersion = 7
+
+// check asks the servers who they are, once, at Open.
+func (c *Client) check(ctx context.Context) error {
+	err := c.eachMaster(ctx, func(ctx context.Context, s *goredis.Client) error {
+		if err := s.Ping(ctx).Err(); err != nil {
+			return err
+		}
+		text, err := s.Info(ctx).Result()
+		if err != nil {
+			return err
+		}
+		return c.checkInfo(parseInfo(text))
+	})
+	var refused *unsuitableError
+	if err == nil || errors.As(err, &refused) {
+		return err
+	}
+	return fmt.Errorf("redis at %s %w", c.target, explain(err))
+}
+
+// unsuitableError says that a server answers and is not one to work with.
+type unsuitableError struct{ text string }
+
+func (e *unsuitableError) Error() string { return e.text }
+
+func (c *Client) unsuitable(format string, args ...any) error {
+	return &unsuitableError{"redis at " + c.target.String() + " " + fmt.Sprintf(format, args...)}
+}
+
+// explain turns what the library says into a sentence with a remedy.
+func explain(err error) error {
+	err = oneLine(err)
+	text := err.Error()
+	for _, c := range []struct{ part, remedy string }{
+		{"WRONGPASS", "refuses the user or password: check them in the Redis URL"},
+		{"NOAUTH", "asks for a password: put it into the Redis URL as redis://:password@host"},
+		{"NOPERM", "does not let this user run what is needed: grant it PING, INFO, SPUBLISH, SSUBSCRIBE and SUNSUBSCRIBE on &tw:*"},
+		{"cluster support disabled", "is not a Cluster: use redis:// in the Redis URL"},
+		{"unknown command 'sentinel'", "is not a Sentinel: use redis:// in the Redis URL"},
+		{"DB index is out of range", "has no database of that number: change the one at the end of the Redis URL"},
+		{"LOADING", "is still loading its data: try again when it is done"},
+	} {
+		if strings.Contains(text, c.part) {
+			return fmt.Errorf("%s (%w)", c.remedy, err)
+		}
+	}
+	return fmt.Errorf("does not answer: %w; is it running, and are host, port and TLS right in the Redis URL?", err)
+}
+
+// checkInfo judges one server by its INFO.
+func (c *Client) checkInfo(info map[string]string) error {
+	version := info["redis_version"]
+	major, err := strconv.Atoi(version[:max(strings.IndexByte(version, '.'), 0)])
+	switch {
+	case err != nil:
+		return c.unsuitable("does not tell its version: Redis 7.0 or later is needed")
+	case major < minMajorVersion:
+		return c.unsuitable("is version %s: 7.0 or later is needed (sharded pub/sub); upgrade it", version)
+	case info["redis_mode"] == "sentinel":
+		return c.unsuitable("is a Sentinel: use redis+sentinel:// and the master's name in the Redis URL")
+	case info["redis_mode"] == "cluster" && c.target.mode != modeCluster:
+		return c.unsuitable("is part of a Cluster: use redis+cluster:// in the Redis URL")
+	case info["role"] == "slave":
+		return c.unsuitable("is a replica: point the Redis URL at the master, or use redis+sentinel://")
+	}
+	if info["aof_enabled"] == "0" {
+		c.log.Warn("redis keeps no append-only file: if it crashes, what it held is lost; set appendonly yes",
+			"version", version, "lost", "presence, history and scheduled webhooks since the last snapshot")
+	}
+	if policy := info["maxmemory_policy"]; info["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
+		c.log.Warn("redis evicts keys when its memory is full; set maxmemory-policy noeviction",
+			"maxmemory_policy", policy, "lost", "presence, history and scheduled webhooks, silently")
+	}
+	return nil
+}
+
+// parseInfo reads the "name:value" lines of INFO.
+func parseInfo(text string) map[string]string {
+	info := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
+	}
+	return info
+}

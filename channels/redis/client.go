@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	openTimeout = 5 * time.Second
+	// ioTimeout bounds dialing and every command: with Redis away a publisher
+	// gets its answer within about this time.
+	ioTimeout = 2 * time.Second
+)
+
+// Config says which Redis to join, and as whom.
+type Config struct {
+	// URL is one of redis://, rediss://, redis+sentinel:// and redis+cluster://.
+	// User and password are for the Redis servers; Sentinels are asked without.
+	URL string
+	// Node names this process in Redis' client list: letters, digits, '.', '_'
+	// and '-'. Empty for no name.
+	Node string
+	// Log receives what an operator should know; nil for none.
+	Log *slog.Logger
+}
+
+// Client is a joined Redis. It is safe for concurrent use.
+type Client struct {
+	rdb      goredis.UniversalClient
+	target   target
+	log      *slog.Logger
+	broker   *Broker
+	counters counters
+}
+
+// Open connects, and checks once that the server is one this engine works with:
+// reachable, the password right, version 7.0 or later, a master, and of the kind
+// the URL says. Settings that can lose data are logged as warnings. Each error
+// is one line that names the remedy and never the password.
+func Open(ctx context.Context, cfg Config) (*Client, error) {
+	t, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsFunc(cfg.Node, func(r rune) bool { return !isNameRune(r) }) {
+		return nil, errors.New("node name may have letters, digits, '.', '_' and '-' only")
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	routeLibraryLog(log)
+	c := &Client{rdb: newUniversal(t, cfg.Node), target: t, log: log.With("redis", t.String())}
+	c.broker = newBroker(c)
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := c.check(ctx); err != nil {
+		_ = c.rdb.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func isNameRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-'
+}
+
+// newUniversal builds the client; nothing is dialed yet.
+func newUniversal(t target, node string) goredis.UniversalClient {
+	name := ""
+	if node != "" {
+		name = "tidewire-" + node
+	}
+	var tlsConfig *tls.Config
+	if t.tls {
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12} // the dialer takes the name from the address
+	}
+	opts := &goredis.UniversalOptions{
+		Addrs:      t.addrs,
+		MasterName: t.master,
+		Username:   t.user,
+		Password:   t.password,
+		DB:         t.db,
+		ClientName: name,
+		// Subscriptions need nothing of version 3, and 2 has no out-of-band
+		// pushes that could be mistaken for a reply.
+		Protocol:                 2,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Dialer:                   dialer(tlsConfig),
+		TLSConfig:                tlsConfig,
+		// A retried command may run twice, and a publish must not.
+		MaxRetries:            -1,
+		DialTimeout:           ioTimeout,
+		DialerRetries:         1,
+		ReadTimeout:           ioTimeout,
+		WriteTimeout:          ioTimeout,
+		PoolTimeout:           ioTimeout,
+		ContextTimeoutEnabled: true,
+		IsClusterMode:         t.mode == modeCluster,
+	}
+	return goredis.NewUniversalClient(opts)
+}
+
+// dialer dials like the library does, except that a session of subscriptions
+// that had its connection is refused a second one.
+func dialer(tlsConfig *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+	dial := goredis.NewDialer(&goredis.Options{DialTimeout: ioTimeout, TLSConfig: tlsConfig})
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if s, ok := ctx.Value(sessionKey{}).(*session); ok && s.connected.Load() {
+			return nil, errSessionOver
+		}
+		return dial(ctx, network, addr)
+	}
+}
+
+// Broker returns the engine of channels.Broker, the same one every time.
+func (c *Client) Broker() *Broker { return c.broker }
+
+// Ping asks Redis, or every master of a Cluster, whether it is there. It takes
+// two seconds at most.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, ioTimeout)
+	defer cancel()
+	err := c.eachMaster(ctx, func(ctx context.Context, s *goredis.Client) error { return s.Ping(ctx).Err() })
+	if err != nil {
+		return fmt.Errorf("ping redis at %s: %w", c.target, oneLine(err))
+	}
+	return nil
+}
+
+// Close ends all connections. The broker's Run should have returned before.
+func (c *Client) Close() error {
+	if err := c.rdb.Close(); err != nil && !errors.Is(err, goredis.ErrClosed) {
+		return fmt.Errorf("close redis: %w", err)
+	}
+	return nil
+}
+
+// eachMaster calls fn for the one server, or for every master of a Cluster at once.
+func (c *Client) eachMaster(ctx context.Context, fn func(context.Context, *goredis.Client) error) error {
+	switch rdb := c.rdb.(type) {
+	case *goredis.ClusterClient:
+		return rdb.ForEachMaster(ctx, fn)
+	case *goredis.Client:
+		return fn(ctx, rdb)
+	}
+	return errors.New("unknown kind of redis client")
+}
+
+// oneLine keeps an error on one line, whatever the library joined into it.
+func oneLine(err error) error {
+	if err == nil || !strings.ContainsAny(err.Error(), "\r\n") {
+		return err
+	}
+	return lineError{err}
+}
+
+type lineError struct{ error }
+
+func (e lineError) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e lineError) Unwrap() error { return e.error }
+
+// libraryLog takes the lines the library prints to standard error otherwise. It
+// is one for the whole process, so the first client's logger gets them.
+type libraryLog struct{ log *slog.Logger }
+
+func (l libraryLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis library", "line", fmt.Sprintf(format, args...))
+}
+
+var routeLibraryLogOnce sync.Once
+
+func routeLibraryLog(log *slog.Logger) {
+	routeLibraryLogOnce.Do(func() { goredis.SetLogger(libraryLog{log}) })
+}

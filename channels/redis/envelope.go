@@ -1,0 +1,157 @@
+package redis
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"tidewire/channels"
+)
+
+// An envelope is what one event looks like inside Redis:
+//
+//	version   1 byte
+//	kind      1 byte, the event's Kind
+//	lengths   3 × 2 bytes: name, except, user id
+//	number    8 bytes: of a message its CacheTTL in milliseconds, of a member
+//	          change its Seq, of a CountChanged its Count, else 0
+//	name, except, user id, then data up to the end
+//
+// Numbers are big endian. Every event has exactly one form, so there is nothing
+// to normalize and nothing to smuggle. The topic is not in it: it is the shard
+// channel. The text parts are UTF-8, because invalid UTF-8 in a frame makes
+// browsers close.
+const (
+	envelopeVersion = 1
+	headerLen       = 16
+	maxPart         = 1<<16 - 1
+	maxCount        = 1<<31 - 1
+	maxTTL          = 100 * 365 * 24 * time.Hour
+	// maxEnvelope is far above any event a server accepts and far below what
+	// would hurt a node that is sent garbage.
+	maxEnvelope = 1 << 20
+)
+
+var (
+	errVersion   = errors.New("envelope of an unknown version")
+	errKind      = errors.New("envelope of an unknown kind")
+	errMalformed = errors.New("malformed envelope")
+)
+
+// appendEnvelope appends ev's envelope to dst. It refuses what decode would.
+func appendEnvelope(dst []byte, ev *channels.Event) ([]byte, error) {
+	name, except, user := ev.Name, string(ev.Except), ev.UserID
+	size := headerLen + len(name) + len(except) + len(user) + len(ev.Data)
+	switch {
+	case len(name) > maxPart || len(except) > maxPart || len(user) > maxPart || size > maxEnvelope:
+		return dst, fmt.Errorf("event of %d bytes is too large for the broker, at most %d", size, maxEnvelope)
+	case !utf8.ValidString(name) || !utf8.ValidString(except) || !utf8.ValidString(user) || !utf8.Valid(ev.Data):
+		return dst, errors.New("event is not valid UTF-8")
+	}
+	number, err := numberOf(ev)
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, envelopeVersion, byte(ev.Kind))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(name)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(except)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(user)))
+	dst = binary.BigEndian.AppendUint64(dst, number)
+	dst = append(dst, name...)
+	dst = append(dst, except...)
+	dst = append(dst, user...)
+	return append(dst, ev.Data...), nil
+}
+
+// numberOf picks the one number that an event of its kind has, and refuses an
+// event that has another: it would be lost on the way.
+func numberOf(ev *channels.Event) (uint64, error) {
+	plain := *ev
+	plain.Seq, plain.Count, plain.CacheTTL = 0, 0, 0
+	var number uint64
+	switch ev.Kind {
+	case channels.Message:
+		// Rounded up: a short time to live must not become none.
+		number, plain.CacheTTL = uint64((max(ev.CacheTTL, 0)+time.Millisecond-1)/time.Millisecond), ev.CacheTTL
+	case channels.MemberAdded, channels.MemberRemoved, channels.MemberUpdated:
+		number, plain.Seq = ev.Seq, ev.Seq
+	case channels.CountChanged:
+		number, plain.Count = uint64(max(ev.Count, 0)), ev.Count
+	case channels.Terminate:
+	default:
+		return 0, fmt.Errorf("event of unknown kind %d", ev.Kind)
+	}
+	switch {
+	case plain.Seq != ev.Seq || plain.Count != ev.Count || plain.CacheTTL != ev.CacheTTL:
+		return 0, fmt.Errorf("event of kind %d has a number that belongs to another kind", ev.Kind)
+	case ev.Count < 0 || ev.Count > maxCount || ev.CacheTTL < 0 || ev.CacheTTL > maxTTL:
+		return 0, errors.New("event has a count or time to live that is out of range")
+	}
+	return number, nil
+}
+
+// setNumber puts the number of an envelope where it belongs.
+func setNumber(ev *channels.Event, number uint64) error {
+	switch ev.Kind {
+	case channels.Message:
+		if number > uint64(maxTTL/time.Millisecond) {
+			return errMalformed
+		}
+		ev.CacheTTL = time.Duration(number) * time.Millisecond
+	case channels.MemberAdded, channels.MemberRemoved, channels.MemberUpdated:
+		ev.Seq = number
+	case channels.CountChanged:
+		if number > maxCount {
+			return errMalformed
+		}
+		ev.Count = int(number)
+	case channels.Terminate:
+		if number != 0 {
+			return errMalformed
+		}
+	default:
+		return errKind
+	}
+	return nil
+}
+
+// decodeEnvelope reads what another node, or anybody who can reach Redis, has
+// published. The event has no topic yet.
+func decodeEnvelope(s string) (*channels.Event, error) {
+	if len(s) < 2 || len(s) > maxEnvelope {
+		return nil, errMalformed
+	}
+	if s[0] != envelopeVersion {
+		return nil, errVersion
+	}
+	ev := &channels.Event{Kind: channels.EventKind(s[1])}
+	if ev.Kind > channels.Terminate {
+		return nil, errKind
+	}
+	if len(s) < headerLen {
+		return nil, errMalformed
+	}
+	if err := setNumber(ev, binary.BigEndian.Uint64([]byte(s[8:headerLen]))); err != nil {
+		return nil, err
+	}
+	part := func(at int) int { return int(s[at])<<8 | int(s[at+1]) }
+	name := headerLen + part(2)
+	except := name + part(4)
+	user := except + part(6)
+	if user > len(s) {
+		return nil, errMalformed
+	}
+	// Checked one by one: bytes that are valid only when glued together are not.
+	for _, text := range [...]string{s[headerLen:name], s[name:except], s[except:user], s[user:]} {
+		if !utf8.ValidString(text) {
+			return nil, errMalformed
+		}
+	}
+	ev.Name, ev.Except, ev.UserID = s[headerLen:name], channels.SocketID(s[name:except]), s[except:user]
+	if user < len(s) {
+		ev.Data = []byte(s[user:])
+	}
+	return ev, nil
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"tidewire/tenants"
+)
+
+// Config is everything an operator may set, parsed and checked. It is made in
+// one place, [loadConfig]; everything below receives plain values from it.
+type Config struct {
+	Listen          string         // host:port of everything clients and servers use; port 0 picks a free one
+	MetricsListen   string         // host:port of metrics and profiles; empty = none
+	DataDir         string         // folder of the embedded database and the master key
+	DatabaseURL     string         // empty = SQLite in DataDir
+	RedisURL        string         // empty = the in-process broker, for one node
+	PublicURL       string         // how the outside reaches Listen; empty = derived from Listen
+	MasterKey       tenants.Secret // base64 of 32 bytes; zero = a file in DataDir
+	AutoMigrate     bool           // whether opening the database brings its schema up
+	TLSCert         string         // PEM file; empty = no TLS here
+	TLSKey          string         // PEM file
+	TrustedProxies  []string       // addresses or CIDR ranges whose X-Forwarded-For is believed
+	LogLevel        slog.Level
+	LogFormat       string        // auto, text or json
+	ShutdownTimeout time.Duration // for the whole of an orderly stop
+	NodeLease       time.Duration // after which a silent node counts as dead
+	MaxFrameBytes   int           // largest message taken from a socket
+}
+
+// setting is one thing an operator may set: by flag, environment, file or default.
+type setting struct {
+	name  string // as in the file, and in doctor's output: max_frame_bytes
+	def   string
+	help  string
+	show  func(string) string // what may be printed of the value; nil = all of it
+	apply func(*Config, string) error
+}
+
+// settings is the one list of names. Flags, environment, file and the doctor
+// are all derived from it.
+var settings = []setting{
+	{name: "listen", def: ":6001", help: "host:port for WebSocket, HTTP API and dashboard", apply: applyListen},
+	{name: "metrics_listen", def: "127.0.0.1:9601", help: "host:port for /metrics and profiles, or off", apply: applyMetricsListen},
+	{name: "data_dir", def: "./data", help: "folder of the embedded database and the master key", apply: applyDataDir},
+	{name: "database_url", help: "postgres://… ; empty = SQLite in the data folder", show: maskURL, apply: applyDatabaseURL},
+	{name: "redis_url", help: "redis://, rediss://, redis+sentinel:// or redis+cluster:// ; empty = one node, in-process", show: maskURL, apply: applyRedisURL},
+	{name: "public_url", help: "http(s)://host[:port] the outside uses; empty = derived from listen", apply: applyPublicURL},
+	{name: "master_key", help: "32 bytes in base64 that seal secrets at rest; empty = a file in the data folder (prefer the environment over the flag)", show: maskAll, apply: applyMasterKey},
+	{name: "auto_migrate", def: "true", help: "bring the database schema up when opening it", apply: applyAutoMigrate},
+	{name: "tls_cert", help: "PEM certificate chain; empty = plain HTTP", apply: func(c *Config, v string) error { c.TLSCert = v; return nil }},
+	{name: "tls_key", help: "PEM private key of tls_cert", apply: func(c *Config, v string) error { c.TLSKey = v; return nil }},
+	{name: "trusted_proxies", help: "comma-separated addresses or CIDR ranges whose X-Forwarded-For is believed; empty = none", apply: applyTrustedProxies},
+	{name: "log_level", def: "info", help: "debug, info, warn or error", apply: applyLogLevel},
+	{name: "log_format", def: "auto", help: "auto (text on a terminal, else json), text or json", apply: applyLogFormat},
+	{name: "shutdown_timeout", def: "30s", help: "time for an orderly stop, 1s to 10m", apply: applyShutdownTimeout},
+	{name: "node_lease", def: "15s", help: "time after which a silent node counts as dead, 1s to 15s", apply: applyNodeLease},
+	{name: "max_frame_bytes", def: "32768", help: "largest message taken from a socket, 1024 to 1048576", apply: applyMaxFrameBytes},
+}
+
+// configFile is the one name that says where the others are, and so is no setting.
+const (
+	configFile        = "config"
+	defaultConfigFile = "tidewire.yaml"
+	envPrefix         = "TIDEWIRE_"
+)
+
+// laterSettings are names the documentation promises for features this version
+// does not have. Accepting one would be a lie, so each is refused by name.
+var laterSettings = []string{
+	"autocert_domains", "signup", "brand_name", "mail_from", "smtp_url",
+	"support_url", "webhook_allow_private", "webhook_timeout",
+}
+
+// effective is one setting as doctor shows it.
+type effective struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"` // masked where it is a secret
+	Source string `json:"source"`
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidewire/channels"
+	"tidewire/channels/api"
+	"tidewire/channels/ws"
+	"tidewire/tenants"
+	"tidewire/tenants/sqlstore"
+)
+
+// extras is what a caller adds to a plain server. The zero value adds nothing.
+type extras struct {
+	// prepare works on the open database before anything is served.
+	prepare func(context.Context, *sqlstore.Store) error
+	// home makes what is served at "/", instead of the way to the dashboard.
+	home func(addresses, *channels.Hub, *tenants.Directory) (http.Handler, error)
+	// ready is called once everything is served.
+	ready func(addresses)
+}
+
+// run is the server: it opens everything in order of need, serves until ctx
+// ends or a part fails, and stops in reverse. It returns nil after an orderly
+// stop asked for by ctx.
+func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
+	// What can be wrong without a database comes first: then nothing has been
+	// opened or written.
+	tlsConfig, err := loadTLS(cfg)
+	if err != nil {
+		return err
+	}
+	ports, err := openPorts(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer ports.close()
+	store, err := openDatabase(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closePart(log, "database", store.Close)
+	if x.prepare != nil {
+		if err := x.prepare(ctx, store); err != nil {
+			return err
+		}
+	}
+	live, err := openRealtime(ctx, cfg, nodeName(), log)
+	if err != nil {
+		return err
+	}
+	defer closePart(log, "realtime engine", live.close)
+	if live.presence == nil {
+		return fmt.Errorf("the %s engine of this version cannot tell who is on a channel: leave redis_url empty to run one node", live.engine)
+	}
+
+	apps := tenants.NewDirectory(store, log, tenants.DirectoryOptions{})
+	hub := channels.NewHub(channels.HubConfig{Broker: live.broker, Presence: live.presence, Log: log})
+	apps.OnChange(hub.AppChanged)
+	door := ws.New(ws.Config{
+		Hub: hub, Apps: apps, Log: log,
+		MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: forwardedTLS(cfg.TrustedProxies),
+	})
+	parts := routes{
+		ws:    door,
+		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log}),
+		ready: newReadiness(log, readyChecks(store, apps, live)),
+	}
+	if x.home != nil {
+		if parts.home, err = x.home(ports.addresses(), hub, apps); err != nil {
+			return err
+		}
+	}
+	srv, err := newServer(cfg, tlsConfig, log, parts)
+	if err != nil {
+		return err
+	}
+	metrics := newMetricsServer(hub, live, log)
+
+	group, running := errgroup.WithContext(ctx)
+	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCores()
+	group.Go(func() error { return runCore(cores, "app directory", apps.Run) })
+	group.Go(func() error { return runCore(cores, "hub", hub.Run) })
+	group.Go(func() error { return runCore(cores, "readiness", parts.ready.run) })
+	group.Go(func() error { return serve(srv, ws.Listen(ports.main)) })
+	if ports.metrics != nil {
+		group.Go(func() error { return serve(metrics, ports.metrics) })
+	}
+	group.Go(func() error {
+		<-running.Done()
+		stop{log: log, timeout: cfg.ShutdownTimeout}.all(parts.ready, srv, door, stopCores, metrics)
+		return nil
+	})
+	log.Info("serving", "listen", ports.main.Addr().String(), "database", store.Dialect(), "realtime", live.engine, "tls", cfg.TLSCert != "")
+	if x.ready != nil {
+		x.ready(ports.addresses())
+	}
+	return group.Wait()
+}
+
+// runCore runs a part that ends when its context does; ending before is a failure.
+func runCore(ctx context.Context, name string, run func(context.Context) error) error {
+	err := run(ctx)
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("ended by itself")
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// stop ends a running server in order, so that nothing that was accepted is
+// lost because a part that carries it is already gone.
+type stop struct {
+	log     *slog.Logger
+	timeout time.Duration // for all of it
+}
+
+// all takes the node out of the load balancer, ends the HTTP requests under
+// way, sends the clients to another node, and only then stops the cores.
+func (s stop) all(ready *readiness, srv *http.Server, door *ws.Door, stopCores func(), metrics *http.Server) {
+	s.log.Info("stopping", "timeout", s.timeout.String())
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	ready.drain()
+	s.shutdown(ctx, srv, s.timeout/4)
+	if err := door.Drain(ctx, s.timeout/4); err != nil {
+		s.log.Warn("connections left at the end of the shutdown timeout are cut", "error", err)
+	}
+	closePart(s.log, "websocket door", door.Close)
+	stopCores()
+	s.shutdown(ctx, metrics, time.Second)
+	s.log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
+}
+
+// shutdown closes the listener and waits for the requests under way, then cuts
+// what is left.
+func (s stop) shutdown(ctx context.Context, srv *http.Server, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		s.log.Warn("requests left under way are cut", "error", err)
+		_ = srv.Close()
+	}
+}
+
+func closePart(log *slog.Logger, part string, end func() error) {
+	if err := end(); err != nil {
+		log.Warn("not ended cleanly", "part", part, "error", err)
+	}
+}
