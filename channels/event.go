@@ -12,15 +12,17 @@ type EventKind uint8
 const (
 	// Message is an event of a customer's server or of a client.
 	Message EventKind = iota
-	// MemberAdded, MemberRemoved: UserID came to or left a presence channel. Data
-	// is the raw JSON of user_info or nil, Seq the place among the topic's changes.
+	// MemberAdded says that UserID came to a presence channel. Data is the raw
+	// JSON of user_info or nil, Seq the place among the topic's changes.
 	MemberAdded
+	// MemberRemoved says that UserID left; Seq as above.
 	MemberRemoved
-	// MemberUpdated: UserID's info is now Data. Nodes keep it; clients are not told.
+	// MemberUpdated says that UserID's info is now Data. Nodes keep it; clients
+	// are not told.
 	MemberUpdated
-	// CountChanged: the topic has Count subscriptions over all nodes.
+	// CountChanged says that the topic has Count subscriptions over all nodes.
 	CountChanged
-	// Terminate: every connection signed in as the user this topic stands for is closed.
+	// Terminate closes every connection signed in as the user the topic stands for.
 	Terminate
 )
 

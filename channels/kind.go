@@ -139,8 +139,8 @@ func ServerToUserID(name string) string {
 	return id
 }
 
-// ValidSocketID reports whether s looks like a socket id. The rule is that of
-// [tenants.ValidSocketID]: what is sent nowhere else may not go into a signature.
+// ValidSocketID reports whether s looks like a socket id, by the one rule there
+// is: that of [tenants.ValidSocketID], which signatures stand on.
 func ValidSocketID(s string) bool { return tenants.ValidSocketID(s) }
 
 // ValidEventName checks the name of an event to be published: 1 to

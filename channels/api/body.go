@@ -67,6 +67,8 @@ func readAll(r io.Reader, b []byte, limit int) ([]byte, error) {
 }
 
 func tooLarge(limit int) error {
-	return &requestError{http.StatusRequestEntityTooLarge,
-		fmt.Sprintf("The request body exceeds the allowed maximum (%d bytes)", limit)}
+	return &requestError{
+		http.StatusRequestEntityTooLarge,
+		fmt.Sprintf("The request body exceeds the allowed maximum (%d bytes)", limit),
+	}
 }

@@ -31,7 +31,7 @@ var (
 	errUserID = badRequest("Invalid user id: it must be 1 to 200 of the characters A-Z a-z 0-9 _ - = @ , . ;")
 
 	// These three are the protocol's own words, the misspelling included.
-	errUserCountPrefix = badRequest("user_count may only be requested for presence channels - please supply filter_by_prefix begining with presence-")
+	errUserCountPrefix = badRequest("user_count may only be requested for presence channels - please supply filter_by_prefix begining with presence-") //nolint:misspell // as the protocol spells it
 	errUserCountKind   = badRequest("Cannot retrieve the user count unless the channel is a presence channel")
 	errUsersKind       = badRequest("Users can only be retrieved for presence channels")
 

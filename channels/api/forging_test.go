@@ -290,8 +290,10 @@ func TestNothingIsParsedBeforeTheSignature(t *testing.T) {
 }
 
 func FuzzTrigger(f *testing.F) {
-	for _, body := range []string{event, `{"name":"e","channels":["presence-a","b"],"data":"x","info":"user_count,subscription_count"}`,
-		`{"batch":[{"name":"e","channel":"b","data":"x","info":"user_count"}]}`, `{"name":"foo","channels":["a","b"],"data":"\ud83d\ude00"}`, `{"batch":[` + event + `]}`, `{"name":"x","channel":"c","data":"\ud800"}`, "", "[]", "\xff"} {
+	for _, body := range []string{
+		event, `{"name":"e","channels":["presence-a","b"],"data":"x","info":"user_count,subscription_count"}`,
+		`{"batch":[{"name":"e","channel":"b","data":"x","info":"user_count"}]}`, `{"name":"foo","channels":["a","b"],"data":"\ud83d\ude00"}`, `{"batch":[` + event + `]}`, `{"name":"x","channel":"c","data":"\ud800"}`, "", "[]", "\xff",
+	} {
 		f.Add(body, false)
 		f.Add(body, true)
 	}

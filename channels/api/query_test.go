@@ -90,7 +90,7 @@ func TestQueries(t *testing.T) {
 func TestQueryRefusals(t *testing.T) {
 	t.Parallel()
 	const (
-		prefix = "user_count may only be requested for presence channels - please supply filter_by_prefix begining with presence-\n"
+		prefix = "user_count may only be requested for presence channels - please supply filter_by_prefix begining with presence-\n" //nolint:misspell // as the protocol spells it
 		ofOne  = "Invalid info parameter: what can be asked for here is user_count, subscription_count, cache\n"
 		ofAll  = "Invalid info parameter: what can be asked for here is user_count\n"
 	)
@@ -225,8 +225,13 @@ func TestInfoOfPublications(t *testing.T) {
 
 func FuzzQuery(f *testing.F) {
 	for _, s := range [][3]string{
-		{"presence-a", "user_count", "presence-"}, {"cache-full", "cache,subscription_count", ""}, {"#user-1", "x", "#"},
-		{"a/b", "user_count", "a*"}, {"..", ",", "\x00"}, {"a%2fb", " ", "\xff"}, {"é", "é", "&"},
+		{"presence-a", "user_count", "presence-"},
+		{"cache-full", "cache,subscription_count", ""},
+		{"#user-1", "x", "#"},
+		{"a/b", "user_count", "a*"},
+		{"..", ",", "\x00"},
+		{"a%2fb", " ", "\xff"},
+		{"é", "é", "&"},
 	} {
 		f.Add(s[0], s[1], s[2])
 	}

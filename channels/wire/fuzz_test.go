@@ -33,6 +33,9 @@ func addSeeds(f *testing.F) {
 // FuzzParseObject holds the reader against encoding/json, both ways.
 func FuzzParseObject(f *testing.F) {
 	addSeeds(f)
+	many := manyKeys(70) // more than are compared each with each
+	f.Add([]byte(`{"a":` + many + `,"b":` + many[:len(many)-1] + `,"k3":0}}`))
+	f.Add([]byte(`{"a":` + many[:len(many)-1] + `,"k70":` + many + `}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		require.Equal(t, acceptable(b, false), wire.Valid(b) == nil, "Valid(%q) = %v", b, wire.Valid(b))
 

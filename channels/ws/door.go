@@ -171,7 +171,7 @@ func (d *Door) connected(s *melody.Session) {
 	c := clientOf(s)
 	giveBack(c.arrival.scratch)
 	d.pool.do(job{door: d, client: c, kind: jobConnect})
-	d.settler.connected()
+	d.settler.move()
 }
 
 func (d *Door) message(s *melody.Session, message []byte) {
@@ -198,7 +198,7 @@ func (d *Door) failed(s *melody.Session, err error) {
 
 func (d *Door) disconnected(s *melody.Session) {
 	d.pool.do(job{door: d, client: clientOf(s), kind: jobClosed})
-	d.settler.disconnected()
+	d.settler.move()
 }
 
 // Drain closes every connection, spread over the time given, and returns when

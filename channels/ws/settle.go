@@ -10,9 +10,10 @@ const (
 	// stir is how many connections must have come or gone for memory to be kept
 	// tighter, burst how many for it to be given back.
 	stir, burst = 500, 1000
-	// quiet is how long no further burst may have begun.
-	quiet = 5 * time.Second
-	// atMost is the least time between two.
+	// lull is how long the burst must have paused for the collector to relax,
+	// quiet how much longer for memory to be given back.
+	lull, quiet = time.Second, 4 * time.Second
+	// atMost is the least time between two givings back.
 	atMost = time.Minute
 	// tightGC is the collector's percentage during a burst: the garbage of
 	// handshakes would otherwise spread the connections over half-empty pages,
@@ -20,8 +21,9 @@ const (
 	tightGC = 50
 )
 
-// settler gives the memory of a connect burst back to the system. An idle
-// server would not collect the handshakes' garbage for two minutes.
+// settler keeps memory tight during a burst of connections and gives it back
+// to the system after it. An idle server would not collect the garbage of the
+// handshakes for two minutes.
 type settler struct {
 	mu     sync.Mutex
 	moved  int
@@ -32,14 +34,12 @@ type settler struct {
 	closed bool
 }
 
-func (s *settler) connected()    { s.move() }
-func (s *settler) disconnected() { s.move() }
-
+// move notes that a connection has come or gone.
 func (s *settler) move() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved++
-	if s.closed || s.moved < stir {
+	if s.closed || s.moved%100 != 0 || s.moved < stir {
 		return
 	}
 	if !s.tight {
@@ -48,31 +48,34 @@ func (s *settler) move() {
 			debug.SetGCPercent(s.usual)
 		}
 	}
-	if s.moved == stir || s.moved%burst == 0 {
-		s.settleIn(max(quiet, time.Until(s.last.Add(atMost))))
-	}
+	s.in(lull)
 }
 
-func (s *settler) settleIn(delay time.Duration) {
+// in makes the next step happen after d.
+func (s *settler) in(d time.Duration) {
 	if s.timer == nil {
-		s.timer = time.AfterFunc(delay, s.settle)
+		s.timer = time.AfterFunc(d, s.step)
 	} else {
-		s.timer.Reset(delay)
+		s.timer.Reset(d)
 	}
 }
 
-func (s *settler) settle() {
+// step relaxes the collector, and some time later gives memory back.
+func (s *settler) step() {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	worth := s.moved >= burst
-	s.moved, s.last = 0, time.Now()
-	s.relax()
-	s.mu.Unlock()
-	if worth {
-		debug.FreeOSMemory()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+	case s.tight:
+		s.relax()
+		if s.moved >= burst {
+			s.in(max(quiet, time.Until(s.last.Add(atMost))))
+		} else {
+			s.moved = 0
+		}
+	default:
+		s.moved, s.last = 0, time.Now()
+		go debug.FreeOSMemory() // some milliseconds; nobody waits for it
 	}
 }
 
