@@ -19,7 +19,7 @@ import (
 
 // limits asks for the server's own ceilings, which no scenario reaches: a run
 // that measured refusals would say so in its figures.
-const limits = `{"max_connections":0,"max_publishes_per_second":0}`
+const limits = `{"max_connections":0,"max_publishes_per_second":0,"max_presence_members":0}`
 
 // startTidewire starts the product on its embedded default with everything else
 // as it comes, on a copy of a data folder made once.

@@ -147,7 +147,7 @@ func (l *Loop) text(c *client, payload []byte, at int64) error {
 func subscribe(sub *Subscription, socketID string) []byte {
 	auth := ""
 	if strings.HasPrefix(sub.Channel, "private-") {
-		auth = pusher.ChannelAuth(sub.App, socketID, sub.Channel)
+		auth = pusher.ChannelAuth(sub.App, socketID, sub.Channel, "")
 	}
 	return []byte(`{"event":"pusher:subscribe","data":{"auth":"` + auth + `","channel":"` + sub.Channel + `"}}`)
 }

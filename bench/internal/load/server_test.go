@@ -81,7 +81,7 @@ func (s *server) socket(w http.ResponseWriter, r *http.Request) {
 			s.mu.Unlock()
 			return
 		}
-		if strings.HasPrefix(in.Data.Channel, "private-") && in.Data.Auth != pusher.ChannelAuth(app, "12.34", in.Data.Channel) {
+		if strings.HasPrefix(in.Data.Channel, "private-") && in.Data.Auth != pusher.ChannelAuth(app, "12.34", in.Data.Channel, "") {
 			_ = c.WriteMessage(websocket.TextMessage, []byte(`{"event":"pusher:error","data":{"code":null,"message":"refused"}}`))
 			continue
 		}

@@ -68,7 +68,7 @@ func TestChannelAuthKnownVector(t *testing.T) {
 	t.Parallel()
 	require.Equal(t,
 		"278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4",
-		pusher.ChannelAuth(documented, "1234.1234", "private-foobar"))
+		pusher.ChannelAuth(documented, "1234.1234", "private-foobar", ""))
 }
 
 func TestAppsAreDistinctAndKept(t *testing.T) {

@@ -100,9 +100,14 @@ func canonical(query url.Values) string {
 	return strings.Join(pairs, "&")
 }
 
-// ChannelAuth returns the auth value that admits socketID to a private channel.
-func ChannelAuth(app App, socketID, channel string) string {
+// ChannelAuth returns the auth value that admits socketID to a private or
+// presence channel; data is the channel_data, empty for none.
+func ChannelAuth(app App, socketID, channel, data string) string {
+	text := socketID + ":" + channel
+	if data != "" {
+		text += ":" + data
+	}
 	mac := hmac.New(sha256.New, []byte(app.Secret))
-	mac.Write([]byte(socketID + ":" + channel))
+	mac.Write([]byte(text))
 	return app.Key + ":" + hex.EncodeToString(mac.Sum(nil))
 }

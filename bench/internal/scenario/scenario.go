@@ -42,6 +42,7 @@ func All() []Scenario {
 	return []Scenario{
 		fanout(), bursts(), burstsPosts(), saturated(),
 		manyApps(), manyChannels(),
+		presence(100), presence(1000),
 		idle(), idleOwn(), storm(), rest(),
 	}
 }
