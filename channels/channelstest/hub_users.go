@@ -56,8 +56,12 @@ func testSignInRefusals(t *testing.T, w *world) {
 	channelAuth, err := tenants.ChannelAuth(w.app.Keys[0], c.ID, "private-user", `{"id":"u"}`)
 	require.NoError(t, err)
 	for _, data := range []map[string]any{
-		{}, {"auth": auth}, {"user_data": `{"id":"u"}`}, {"auth": auth, "user_data": `{"id":"v"}`},
-		{"auth": "x", "user_data": `{"id":"u"}`}, {"auth": channelAuth, "user_data": `{"id":"u"}`},
+		{},
+		{"auth": auth},
+		{"user_data": `{"id":"u"}`},
+		{"auth": auth, "user_data": `{"id":"v"}`},
+		{"auth": "x", "user_data": `{"id":"u"}`},
+		{"auth": channelAuth, "user_data": `{"id":"u"}`},
 	} {
 		c.Send("pusher:signin", "", data)
 		_, message := c.Complaint()

@@ -61,6 +61,7 @@ func (w *world) upgrade(receiveBuffer int) *rawPeer {
 	require.NoError(w.t, p.SetReadDeadline(time.Now().Add(90*time.Second)))
 	res, err := http.ReadResponse(p.r, nil)
 	require.NoError(w.t, err)
+	require.NoError(w.t, res.Body.Close())
 	require.Equal(w.t, http.StatusSwitchingProtocols, res.StatusCode)
 	_, text := p.frame()
 	require.Contains(w.t, text, "connection_established")

@@ -111,4 +111,4 @@ func (s sealed) Close() error { return s.tcp.Close() }
 // holdBack makes the plane the only writer of the socket: from now on what the
 // TLS layer writes is collected, and kick asks for it to be passed on. Nothing
 // else may use the socket during the call.
-func (s sealed) holdBack(kick func()) { s.sock.hold = &hold{kick: kick} }
+func (s sealed) holdBack(kick func()) { s.hold = &hold{kick: kick} }
