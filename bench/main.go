@@ -54,6 +54,11 @@ func run(ctx context.Context, args []string) error {
 	} else if n < scenario.MaxClients {
 		return fmt.Errorf("only %d open files are allowed, %d are needed: raise the hard limit (ulimit -Hn)", n, scenario.MaxClients)
 	}
+	if o.pin {
+		if err := proc.Pin(); err != nil {
+			return err
+		}
+	}
 	if o.nice != 0 {
 		if err := proc.Nice(o.nice); err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 // options are the flags, checked.
 type options struct {
 	quick     bool
+	pin       bool
 	rounds    int
 	nice      int
 	timeout   time.Duration
@@ -34,6 +35,7 @@ func parse(args []string) (*options, error) {
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.BoolVar(&o.quick, "quick", false, "one round of short phases: shows that it works, not how fast")
+	fs.BoolVar(&o.pin, "pin", false, "servers on processor 0, the load on processor 1: CPU per unit of work of one core, without what two cores cost each other")
 	fs.IntVar(&o.rounds, "rounds", 0, "rounds, 1 to 50 (default 5, with -quick 1)")
 	fs.DurationVar(&o.timeout, "timeout", 30*time.Minute, "end the bench after so long and print what there is")
 	fs.IntVar(&o.nice, "nice", 0, "weight of the bench and its servers against other sessions on a busy machine, -20 (most) to 19; below 0 needs root")

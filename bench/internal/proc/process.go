@@ -35,7 +35,8 @@ const startTimeout = 20 * time.Second
 // error that tells why it did not come up, and for [Process.Log].
 func Start(ctx context.Context, addr, path string, args, env []string) (*Process, error) {
 	p := &Process{Addr: addr, log: &tail{}, done: make(chan struct{})}
-	p.cmd = exec.Command(path, args...) // not CommandContext: Stop is the one way to end it
+	name, args := pinned(path, args)
+	p.cmd = exec.Command(name, args...) // not CommandContext: Stop is the one way to end it
 	p.cmd.Env = env
 	p.cmd.Dir = filepath.Dir(path) // not the caller's: a configuration file may lie there
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
