@@ -37,7 +37,7 @@ func (h *Hub) attend(ctx context.Context, ch *channel, m Member, limit int, join
 		}
 		local.info = m.Info
 		if err := h.caughtUp(ctx, ch, seq); err != nil {
-			h.untold.add(ch) // told of a user with no socket: taken back later
+			h.behind(ch) // told of a user with no socket: taken back later
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ func (h *Hub) depart(ctx context.Context, ch *channel, userID string) error {
 		return nil
 	}
 	if err := h.presence.Leave(ctx, ch.topic, userID); err != nil {
-		h.untold.add(ch)
+		h.behind(ch)
 		return fmt.Errorf("leave: %w", err)
 	}
 	delete(ch.roster.local, userID)
@@ -90,7 +90,7 @@ func (h *Hub) tellDepartures(ctx context.Context, ch *channel) error {
 	}
 	end, err := ch.count.takeTurn(ctx)
 	if err != nil {
-		h.untold.add(ch)
+		h.behind(ch)
 		return err
 	}
 	defer end()
@@ -99,7 +99,7 @@ func (h *Hub) tellDepartures(ctx context.Context, ch *channel) error {
 			continue
 		}
 		if err := h.presence.Leave(ctx, ch.topic, id); err != nil {
-			h.untold.add(ch)
+			h.behind(ch)
 			return err
 		}
 		delete(ch.roster.local, id)

@@ -53,7 +53,7 @@ func (c *localCount) takeTurn(ctx context.Context) (end func(), err error) {
 func (h *Hub) counted(ctx context.Context, ch *channel, delta int32) error {
 	now := ch.count.now.Add(delta)
 	if h.cfg.CountInterval > 0 && (now == 0) == (ch.count.told.Load() == 0) {
-		h.untold.add(ch)
+		h.behind(ch)
 		return nil
 	}
 	return h.tellCount(ctx, ch)
@@ -63,7 +63,7 @@ func (h *Hub) counted(ctx context.Context, ch *channel, delta int32) error {
 func (h *Hub) tellCount(ctx context.Context, ch *channel) error {
 	end, err := ch.count.takeTurn(ctx)
 	if err != nil {
-		h.untold.add(ch)
+		h.behind(ch)
 		return err
 	}
 	defer end()
@@ -72,7 +72,7 @@ func (h *Hub) tellCount(ctx context.Context, ch *channel) error {
 		return nil
 	}
 	if _, err := h.presence.SetCount(ctx, ch.topic, int(now), ch.count.announce.Load()); err != nil {
-		h.untold.add(ch)
+		h.behind(ch)
 		return err
 	}
 	ch.count.told.Store(now)
@@ -112,19 +112,34 @@ func (h *Hub) sendCount(ch *channel, total int) {
 	h.plane.Announce(ch.group, frame, nil)
 }
 
-// untold is the set of channels whose presence engine is behind.
+// untold is the set of channels whose presence engine is behind. Each is held
+// in the registry meanwhile: what is owed must not be told by one channel while
+// a later one for the same topic tells the opposite.
 type untold struct {
 	mu       sync.Mutex
 	channels map[*channel]struct{}
 }
 
-func (u *untold) add(ch *channel) {
+// behind notes that the engine does not know all of ch yet. The caller holds
+// the channel in the registry.
+func (h *Hub) behind(ch *channel) {
+	if h.untold.add(ch) {
+		h.registry.hold(ch)
+	}
+}
+
+// add reports whether ch was not in the set.
+func (u *untold) add(ch *channel) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if _, known := u.channels[ch]; known {
+		return false
+	}
 	if u.channels == nil {
 		u.channels = make(map[*channel]struct{})
 	}
 	u.channels[ch] = struct{}{}
+	return true
 }
 
 func (u *untold) take() map[*channel]struct{} {
@@ -149,9 +164,10 @@ func (h *Hub) retell(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			for ch := range h.untold.take() {
-				if err := h.tell(ctx, ch); err != nil {
+				if err := h.tell(ctx, ch); err != nil { // and ch is in the set again
 					h.log.WarnContext(ctx, "presence engine behind", "app", ch.topic.App, "error", err)
 				}
+				h.registry.release(ch)
 			}
 		}
 	}

@@ -128,6 +128,14 @@ func (r *registry) open(ctx context.Context, st *stripe, ch *channel) error {
 	return err
 }
 
+// hold is one more acquire of a channel the caller has acquired.
+func (r *registry) hold(ch *channel) {
+	st := &r.stripes[ch.topic.Partition()]
+	st.mu.Lock()
+	ch.refs++
+	st.mu.Unlock()
+}
+
 // release gives back one acquire.
 func (r *registry) release(ch *channel) {
 	st := &r.stripes[ch.topic.Partition()]
