@@ -19,6 +19,7 @@ const lookupTime = 5 * time.Second
 type entry struct {
 	app     *tenants.App
 	key     string
+	claims  *tenants.JWTClaims // of the token it came with; nil for none
 	refusal *channels.Refusal
 }
 
@@ -39,9 +40,23 @@ func (d *Door) check(r *http.Request) *entry {
 		d.cfg.Log.WarnContext(ctx, "app look-up", "error", err)
 		e.refusal = channels.Unknown()
 	default:
-		e.refusal = d.admissible(app, key, r)
+		if e.refusal = d.admissible(app, key, r); e.refusal == nil {
+			e.checkToken(ctx, d.hub, r)
+		}
 	}
 	return e
+}
+
+// checkToken verifies the token in the query, if there is one: the last thing
+// that is looked at, since it costs the most.
+func (e *entry) checkToken(ctx context.Context, hub *channels.Hub, r *http.Request) {
+	switch given := r.URL.Query()["token"]; len(given) {
+	case 0:
+	case 1:
+		e.claims, e.refusal = hub.VerifyConnectToken(ctx, e.app, given[0])
+	default:
+		e.refusal = channels.Refuse(channels.CodeUnauthorized, "Invalid token: it is given several times in the query. Send one.")
+	}
 }
 
 func (d *Door) admissible(app *tenants.App, key string, r *http.Request) *channels.Refusal {

@@ -138,4 +138,7 @@ func (c *client) connect() {
 	var line *fanout.Line
 	c.conn, line = c.door.hub.Connect(e.app, e.key, c.transport, e.refusal)
 	c.line.Store(line)
+	if c.conn != nil && e.claims != nil {
+		c.conn.Authenticate(context.Background(), e.claims)
+	}
 }
