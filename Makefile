@@ -8,7 +8,7 @@
 GO        ?= go
 NPM       ?= npm
 ARGS      ?=
-NEED      ?= postgres,redis
+NEED      ?= postgres,redis,chromium
 FUZZTIME  ?= 10s
 TESTFLAGS ?=
 VERSION   := $(or $(VERSION),$(shell git describe --tags --always --dirty 2>/dev/null || echo dev))

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -41,13 +38,12 @@ func TestClientsEmbedded(t *testing.T) {
 	t.Run("triggers", func(t *testing.T) { triggers(t, n, n) })
 	t.Run("restart", func(t *testing.T) {
 		t.Parallel()
-		own := startProcess(t, dataDir(t))
-		run := startScript(t, "reconnect.mjs", own.config(t, own, nil))
+		first := startProcess(t, dataDir(t))
+		run := startScript(t, "reconnect.mjs", first.config(t, first, nil))
 		run.wait(t, "ready")
-		own.stop(t)
-		again := startProcess(t, own.environ[:1], "TIDEWIRE_LISTEN="+strings.TrimPrefix(own.url, "http://"))
+		first.stop(t)
+		startProcess(t, first.environ) // in the same place
 		run.succeed(t)
-		again.stop(t)
 	})
 }
 
@@ -214,64 +210,6 @@ func (s *script) succeed(t *testing.T) {
 	t.Logf("%s:\n%s", s.name, s.output.String())
 }
 
-// serverProcess is the server as a process of its own.
-type serverProcess struct {
-	environ []string // makes commands talk to it and to its database
-	url     string
-	cmd     *exec.Cmd
-	log     *buffer
-	ended   chan error
-}
-
-// startProcess starts the command and waits until it is ready. It is stopped
-// when the test ends, in order and with exit code 0.
-func startProcess(t *testing.T, environ []string, more ...string) *serverProcess {
-	t.Helper()
-	address := freePort(t)
-	environ = append(append([]string{}, environ...), "TIDEWIRE_METRICS_LISTEN=off", "TIDEWIRE_LISTEN="+address)
-	environ = append(environ, more...)
-	if len(more) > 0 {
-		address = strings.TrimPrefix(more[0], "TIDEWIRE_LISTEN=")
-	}
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	p := &serverProcess{environ: environ, url: "http://" + address, log: &buffer{}, ended: make(chan error, 1)}
-	p.cmd = exec.Command(exe, "serve") //nolint:noctx // ended by stop, after what runs until the test's end
-	p.cmd.Env = append(environ[:len(environ):len(environ)], actAsPlatform+"=1", "PATH="+os.Getenv("PATH"))
-	p.cmd.Dir = t.TempDir()
-	p.cmd.Stderr = p.log
-	require.NoError(t, p.cmd.Start())
-	go func() { p.ended <- p.cmd.Wait() }()
-	t.Cleanup(func() {
-		p.stop(t)
-		if t.Failed() {
-			t.Logf("log of %s:\n%s", p.url, p.log)
-		}
-	})
-	eventually(t, func() bool {
-		status, _ := get(t, p.url+"/readyz")
-		return status == http.StatusOK || len(p.ended) > 0
-	}, "the server is not ready")
-	require.Empty(t, p.ended, "the server ended: %s", p.log)
-	return p
-}
-
-func (p *serverProcess) address() string { return strings.TrimPrefix(p.url, "http://") }
-
-// stop ends the server in order; stopping twice is in order.
-func (p *serverProcess) stop(t *testing.T) {
-	t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-p.ended:
-		p.ended <- err
-		require.NoError(t, err, p.log.String())
-	case <-time.After(30 * time.Second):
-		_ = p.cmd.Process.Kill()
-		require.NoError(t, <-p.ended, "the server does not stop: %s", p.log)
-	}
-}
-
 // config makes apps of their own for one script: main has everything switched
 // on, other is another tenant's as it is by default.
 func (p *serverProcess) config(t *testing.T, sockets *serverProcess, more map[string]string) scriptConfig {
@@ -285,7 +223,7 @@ func (p *serverProcess) config(t *testing.T, sockets *serverProcess, more map[st
 		r := platform(t, p.environ, "apps", "create", "--json", "--tenant", name, "--name", name, "--settings", s)
 		require.Zero(t, r.code, r.stderr)
 		var app scriptApp
-		require.NoError(t, json.NewDecoder(bytes.NewBufferString(r.stdout)).Decode(&app))
+		require.NoError(t, json.Unmarshal([]byte(r.stdout), &app))
 		cfg.Apps[name] = app
 	}
 	return cfg
