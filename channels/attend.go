@@ -154,8 +154,8 @@ func (h *Hub) announceMember(ch *channel, ev *Event) {
 	switch ev.Kind {
 	case MemberAdded:
 		m := wire.Member{ID: ev.UserID, Info: ev.Data}
-		h.plane.Announce(ch.group, fanout.NewText(wire.AppendMemberAdded(room(n), name, m)), nil)
+		h.plane.Announce(ch.group, countChange(ch.usage, fanout.NewText(wire.AppendMemberAdded(room(n), name, m))), nil)
 	case MemberRemoved:
-		h.plane.Announce(ch.group, fanout.NewText(wire.AppendMemberRemoved(room(n), name, ev.UserID)), nil)
+		h.plane.Announce(ch.group, countChange(ch.usage, fanout.NewText(wire.AppendMemberRemoved(room(n), name, ev.UserID))), nil)
 	}
 }

@@ -46,7 +46,7 @@ func (h *Hub) keptFrame(ctx context.Context, t Topic) (*fanout.Frame, time.Time,
 	if kept == nil || err != nil {
 		return nil, time.Time{}, err
 	}
-	return eventFrame(kept), time.Now().Add(left), nil
+	return countDeliveries(h.cfg.Meters.Find(t.App), eventFrame(kept)), time.Now().Add(left), nil
 }
 
 // join calls into with what a connection joining a cache channel is sent behind

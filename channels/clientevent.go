@@ -29,6 +29,9 @@ func (c *Conn) clientEvent(ctx context.Context, f *wire.ClientFrame) error {
 	if !s.channel.kind.AllowsClientEvents() {
 		return complain("Client events are only possible on private and presence channels, and %s is neither", f.Channel)
 	}
+	if err := c.mayPublish(s); err != nil {
+		return err
+	}
 	data := wire.AppendData(nil, f.Data)
 	if limit := EventBytesLimit(app); wire.DecodedLen(data) > limit {
 		return complain("The data content of this event exceeds the allowed maximum (%d bytes)", limit)
@@ -37,7 +40,7 @@ func (c *Conn) clientEvent(ctx context.Context, f *wire.ClientFrame) error {
 		return &complaint{code: CodeClientEventRate, message: "Client event rejected due to rate limit: this app allows " + itoa(rate) + " a second on one connection. Send fewer."}
 	}
 	ev := Event{Topic: s.channel.topic, Name: f.Event, Data: bytes.Clone(data), Except: c.id, UserID: s.userID}
-	_, err := c.hub.Publish(ctx, app, []Event{ev})
+	err := c.publishClientEvent(ctx, app, ev)
 	if errors.Is(err, ErrBusy) {
 		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the server has too much to deliver right now. Send it again in a moment."}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"tidewire/channels/fanout"
@@ -27,6 +28,8 @@ type Conn struct {
 	user   *signedIn // nil until signed in
 	events rate
 	limbo  *time.Timer // closes a connection that is not authorized in time; nil if it need not be
+
+	tokens atomic.Pointer[tokens] // nil unless it showed a JWT
 }
 
 // subscription is one channel this connection is in.
@@ -34,6 +37,7 @@ type subscription struct {
 	channel *channel
 	member  *fanout.Member
 	userID  string // who it is on a presence channel
+	rests   standing
 }
 
 // Connect opens a connection of app, made with key, over t: it is greeted, or
@@ -84,6 +88,7 @@ func (c *Conn) Unsupported(last *fanout.Frame) { c.line.Close(last) }
 // once, last.
 func (c *Conn) Closed(ctx context.Context) {
 	c.authorized()
+	c.dropTokens()
 	for i := range c.subs {
 		c.leave(ctx, &c.subs[i])
 	}
@@ -130,6 +135,8 @@ func (c *Conn) dispatch(ctx context.Context, message []byte) error {
 		return c.unsubscribe(ctx, f.Data)
 	case "pusher:signin":
 		return c.signin(ctx, f.Data)
+	case EventAuth:
+		return c.auth(ctx, f.Data)
 	}
 	if IsClientEvent(f.Event) {
 		return c.clientEvent(ctx, &f)

@@ -21,6 +21,12 @@ type HubConfig struct {
 	Broker   Broker
 	Presence Presence
 	Log      *slog.Logger
+	// JWT verifies the tokens of clients; nil refuses them all.
+	JWT *tenants.JWTVerifier
+	// Meters count what apps use and hold the bounds that need it; nil counts nothing.
+	Meters *tenants.Meters
+	// Limiter holds the rates of the apps' servers; nil bounds none.
+	Limiter tenants.Limiter
 	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
 	ActivityTimeout time.Duration
 	// Linger is how long the broker subscription of a channel outlives its last
@@ -71,6 +77,7 @@ func NewHub(cfg HubConfig) *Hub {
 		spaces: make(map[tenants.AppID]*space),
 	}
 	h.registry.init(h.plane, cfg.Broker, cfg.Linger, h.loadChannel)
+	h.registry.meters = cfg.Meters
 	return h
 }
 
@@ -95,9 +102,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	return nil
 }
 
-// Publish hands validated events of one app to the broker. The errors are those
+// publish hands validated events of one app to the broker. The errors are those
 // of [Broker.Publish].
-func (h *Hub) Publish(ctx context.Context, app *tenants.App, evs []Event) ([]Position, error) {
+func (h *Hub) publish(ctx context.Context, app *tenants.App, evs []Event) ([]Position, error) {
 	h.stats.published.Add(int64(len(evs)))
 	for i := range evs {
 		// What clients send is never kept (Pusher, "Cache channels").
@@ -137,7 +144,7 @@ func (h *Hub) deliverMessage(ch *channel, ev *Event) error {
 	if ev.Except != "" {
 		except = h.lineOf(ev.Topic.App, ev.Except)
 	}
-	frame := eventFrame(ev)
+	frame := countDeliveries(ch.usage, eventFrame(ev))
 	var ok bool
 	if ch.cache != nil {
 		ok = ch.cache.delivered(ev, frame, func() bool { return h.plane.Publish(ch.group, frame, except) })

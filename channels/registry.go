@@ -6,15 +6,17 @@ import (
 	"time"
 
 	"tidewire/channels/fanout"
+	"tidewire/tenants"
 )
 
 // channel is one topic that this node hears.
 type channel struct {
-	topic  Topic         // static
-	kind   Kind          // static
-	group  *fanout.Group // static
-	roster *roster       // static; presence channels only
-	cache  *lastEvent    // static; cache channels only
+	topic  Topic             // static
+	kind   Kind              // static
+	group  *fanout.Group     // static
+	roster *roster           // static; presence channels only
+	cache  *lastEvent        // static; cache channels only
+	usage  *tenants.AppUsage // static; nil if nothing is counted
 	count  localCount
 
 	// guarded by the stripe
@@ -41,6 +43,7 @@ type registry struct {
 	broker  Broker
 	linger  time.Duration
 	load    func(context.Context, *channel) error // makes a channel ready once the broker is subscribed
+	meters  *tenants.Meters                       // nil if nothing is counted
 	stripes [Partitions]stripe
 }
 
@@ -100,6 +103,7 @@ func (r *registry) newChannel(t Topic) *channel {
 	kind, _ := Classify(t.Channel) // an internal topic has no kind
 	ch := &channel{topic: t, kind: kind, group: r.plane.NewGroup(), refs: 1, ready: make(chan struct{})}
 	ch.count.turn = make(chan struct{}, 1)
+	ch.usage = r.meters.Find(t.App) // there from the first connection on
 	if kind.Presence() {
 		ch.roster = newRoster()
 	}

@@ -9,7 +9,8 @@ import (
 
 // space is one app's part of the hub: its connections on this node.
 type space struct {
-	app atomic.Pointer[tenants.App] // the newest configuration known
+	app   atomic.Pointer[tenants.App] // the newest configuration known
+	usage *tenants.AppUsage           // static; nil if nothing is counted
 
 	mu      sync.Mutex
 	conns   map[SocketID]*Conn
@@ -43,7 +44,7 @@ func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 	}
 	sp := h.spaces[app.ID]
 	if sp == nil {
-		sp = &space{conns: make(map[SocketID]*Conn)}
+		sp = &space{conns: make(map[SocketID]*Conn), usage: h.cfg.Meters.App(app)}
 		sp.app.Store(app)
 		h.spaces[app.ID] = sp
 	}
@@ -57,6 +58,12 @@ func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 	defer sp.mu.Unlock()
 	if len(sp.conns) >= limit {
 		return Refuse(CodeOverQuota, "App %s has %d connections, the most it allows. Close some, or raise max_connections.", app.ID, limit)
+	}
+	if err := sp.usage.Connect(app); err != nil { // over all nodes, and all apps of the tenant
+		if len(sp.conns) == 0 {
+			delete(h.spaces, app.ID)
+		}
+		return Refuse(CodeOverQuota, "%v", err)
 	}
 	c.space = sp
 	if key := app.Key(c.key); key != nil {
@@ -74,6 +81,7 @@ func (h *Hub) expel(c *Conn) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	delete(sp.conns, c.id)
+	sp.usage.Disconnect()
 	if len(sp.conns) == 0 {
 		delete(h.spaces, sp.app.Load().ID)
 	}
@@ -86,6 +94,7 @@ func (h *Hub) AppChanged(was, now *tenants.App) {
 	app := now
 	if app == nil {
 		app = was
+		h.cfg.Meters.Forget(app.ID)
 	}
 	h.mu.RLock()
 	sp := h.spaces[app.ID]

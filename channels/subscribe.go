@@ -27,46 +27,52 @@ func (c *Conn) subscribe(ctx context.Context, data []byte) error {
 	if limit := app.Limits.Effective().MaxChannelsPerConnection; len(c.subs) >= limit {
 		return complain(messageTooManyChannels, limit)
 	}
-	if err := c.authorize(app, kind, &req); err != nil {
-		return err
-	}
-	t := Topic{App: app.ID, Channel: req.Channel}
-	if !kind.Presence() {
-		return c.enter(ctx, t, app, nil)
-	}
-	m, err := c.memberOf(app, &req)
+	by, err := c.authorize(ctx, app, kind, &req)
 	if err != nil {
 		return err
 	}
-	return c.enter(ctx, t, app, m)
+	var m *Member
+	if kind.Presence() {
+		if m, err = c.memberOf(app, &req, by); err != nil {
+			return err
+		}
+	}
+	return c.enter(ctx, Topic{App: app.ID, Channel: req.Channel}, app, m, by)
 }
 
-// authorize checks the right to subscribe: the signature on private and
-// presence channels, being that user on a server-to-user channel.
-func (c *Conn) authorize(app *tenants.App, kind Kind, req *wire.Subscribe) error {
+// authorize checks the right to subscribe: the signature or token on private
+// and presence channels, being that user on a server-to-user channel.
+func (c *Conn) authorize(ctx context.Context, app *tenants.App, kind Kind, req *wire.Subscribe) (by allowed, err error) {
 	switch {
 	case kind.ServerToUser():
 		if c.user == nil || c.user.id != ServerToUserID(req.Channel) {
-			return complain("Only the user signed in as %s on this connection may subscribe to %s", ServerToUserID(req.Channel), req.Channel)
+			return by, complain("Only the user signed in as %s on this connection may subscribe to %s", ServerToUserID(req.Channel), req.Channel)
 		}
-		return nil
+		return by, nil
 	case !kind.NeedsAuth():
-		return nil
+		return by, nil
 	case !req.HasAuth:
-		return complain("Auth info required to subscribe to %s", req.Channel)
+		by, err = c.byConnectionToken(kind, req.Channel)
+	case tenants.LooksLikeJWT(req.Auth):
+		by, err = c.byChannelToken(ctx, app, kind, req)
+	default:
+		if err = tenants.VerifyChannelAuth(app, req.Auth, string(c.id), req.Channel, req.ChannelData); err != nil {
+			err = complain("%v", err)
+		}
 	}
-	if err := tenants.VerifyChannelAuth(app, req.Auth, string(c.id), req.Channel, req.ChannelData); err != nil {
-		return complain("%v", err)
+	if err == nil {
+		c.authorized()
 	}
-	c.authorized()
-	return nil
+	return by, err
 }
 
-// memberOf says who the subscription of a presence channel is: what
-// channel_data says, or else the signed-in user.
-func (c *Conn) memberOf(app *tenants.App, req *wire.Subscribe) (*Member, error) {
+// memberOf says who the subscription of a presence channel is: the user of the
+// token, or what the signed channel_data says, or else the signed-in user.
+func (c *Conn) memberOf(app *tenants.App, req *wire.Subscribe, by allowed) (*Member, error) {
 	var m Member
 	switch {
+	case by.claims != nil:
+		return c.tokenMember(req, by.claims)
 	case req.HasChannelData:
 		id, info, err := wire.DecodeChannelData(req.ChannelData)
 		if err != nil {
@@ -87,12 +93,12 @@ func (c *Conn) memberOf(app *tenants.App, req *wire.Subscribe) (*Member, error) 
 // enter makes the connection hear t. The client is told so before the first
 // event, and every event published after that reaches it. m is who it is on a
 // presence channel.
-func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member) error {
+func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, by allowed) error {
 	ch, err := c.hub.registry.acquire(ctx, t)
 	if err != nil {
 		return fmt.Errorf("subscribe to broker: %w", err)
 	}
-	s := subscription{channel: ch}
+	s := subscription{channel: ch, rests: by.rests}
 	if err := c.join(ctx, &s, app, m); err != nil {
 		c.hub.registry.release(ch)
 		if errors.Is(err, ErrFull) {
@@ -101,6 +107,9 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member) 
 		return err
 	}
 	c.subs = append(c.subs, s)
+	if by.rests == onChannel {
+		c.hold(ctx, t.Channel, by.claims)
+	}
 	ch.count.announce.Store(app.Settings.SubscriptionCountEvents)
 	if err := c.hub.counted(ctx, ch, 1); err != nil {
 		c.hub.log.WarnContext(ctx, "subscription not counted yet", "app", app.ID, "error", err)
@@ -140,15 +149,19 @@ func (c *Conn) unsubscribe(ctx context.Context, data []byte) error {
 		return complain("Invalid unsubscribe message: %v", err)
 	}
 	i := c.find(channel)
-	if i < 0 {
-		return nil
+	if i >= 0 {
+		c.leaveAt(ctx, i)
 	}
+	return nil
+}
+
+// leaveAt ends the subscription at place i; the last one takes its place.
+func (c *Conn) leaveAt(ctx context.Context, i int) {
 	s := c.subs[i]
 	last := len(c.subs) - 1
 	c.subs[i], c.subs[last] = c.subs[last], subscription{}
 	c.subs = c.subs[:last]
 	c.leave(ctx, &s)
-	return nil
 }
 
 // leave takes the connection out of a channel. What the presence engine cannot
@@ -156,6 +169,9 @@ func (c *Conn) unsubscribe(ctx context.Context, data []byte) error {
 func (c *Conn) leave(ctx context.Context, s *subscription) {
 	s.member.Leave()
 	h := c.hub
+	if s.rests == onChannel {
+		c.letGo(s.channel.topic.Channel)
+	}
 	if s.userID != "" {
 		if err := h.depart(ctx, s.channel, s.userID); err != nil {
 			h.log.WarnContext(ctx, "member not removed yet", "app", s.channel.topic.App, "error", err)

@@ -175,8 +175,11 @@ func watchlistFrame(on, off []string) *fanout.Frame {
 }
 
 // TerminateUser closes every connection, on every node, that is signed in as
-// the user. Such a client may come back.
+// the user. Such a client may come back. It counts for the rate of publishing.
 func (h *Hub) TerminateUser(ctx context.Context, app *tenants.App, id string) error {
+	if err := h.withinRate(ctx, limitPublishes, app.PublishDemand(1)); err != nil {
+		return err
+	}
 	_, err := h.broker.Publish(ctx, []Event{{Kind: Terminate, Topic: userTopic(app.ID, id)}})
 	return err
 }

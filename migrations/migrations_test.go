@@ -124,7 +124,7 @@ func TestUpThenNothingLeft(t *testing.T) {
 func TestNewerDatabaseIsLeftAlone(t *testing.T) {
 	onBoth(t, func(t *testing.T, dialect migrations.Dialect) {
 		d := empty(t, dialect)
-		_, err := d.up(t)
+		applied, err := d.up(t)
 		require.NoError(t, err)
 		_, err = d.db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)")
 		require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestNewerDatabaseIsLeftAlone(t *testing.T) {
 
 		var rows int
 		require.NoError(t, d.db.QueryRow("SELECT COUNT(*) FROM goose_db_version WHERE version_id > 0").Scan(&rows))
-		require.Equal(t, 1, rows, "nothing may be written")
+		require.Equal(t, applied, rows, "one was added, one taken out: nothing else may be written")
 		steps, err := migrations.Status(t.Context(), dialect, d.db)
 		require.NoError(t, err)
 		require.EqualValues(t, 99999, steps[len(steps)-1].Version)

@@ -101,6 +101,9 @@ func (d *Directory) ByKey(ctx context.Context, key string) (*App, error) {
 	app := d.byKey[key]
 	d.mu.RUnlock()
 	if app != nil {
+		if app.Key(key) == nil { // a retiring key whose time is over
+			return nil, ErrNotFound
+		}
 		return app, nil
 	}
 	return d.miss(ctx, lookup{key: key})
@@ -186,6 +189,7 @@ func (d *Directory) load(ctx context.Context, l lookup) (*App, error) {
 	if err != nil {
 		return nil, ErrNotFound
 	}
+	app.Limits = app.Plan.Lower(app.Limits)
 	return app, nil
 }
 
@@ -207,7 +211,7 @@ func (d *Directory) countFailure() {
 	d.stats.Failures++
 }
 
-// install puts app into the cache and returns the copy that is in force, or
+// install puts app, with its limits lowered to the plan, into the cache and returns the copy that is in force, or
 // reports false if app may lack a change that was already applied.
 func (d *Directory) install(app *App, asked moment) (*App, bool) {
 	d.mu.Lock()
@@ -219,6 +223,7 @@ func (d *Directory) install(app *App, asked moment) (*App, bool) {
 	if cached && old.era == d.era && old.app.Version >= app.Version {
 		return old.app, true
 	}
+	app.Limits = app.Plan.Lower(app.Limits)
 	d.forgetKeys(old.app)
 	d.byID[app.ID] = entry{app: app, era: d.era}
 	delete(d.unknown, lookup{id: app.ID})

@@ -66,8 +66,10 @@ func (l Limits) Validate() error {
 	highest := ceilings.fields()
 	for i, f := range l.fields() {
 		if high := *highest[i].value; *f.value < 0 || *f.value > high {
-			return &InvalidError{"limits." + f.name,
-				fmt.Sprintf("must be from 1 to %d, or 0 for that ceiling, not %d", high, *f.value)}
+			return &InvalidError{
+				"limits." + f.name,
+				fmt.Sprintf("must be from 1 to %d, or 0 for that ceiling, not %d", high, *f.value),
+			}
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ type Settings struct {
 	AllowedOrigins              []string      `json:"allowed_origins"` // empty = any; see [Settings.OriginAllowed]
 	CacheTTLSeconds             int           `json:"cache_ttl_seconds"`
 	WebhookBatching             bool          `json:"webhook_batching"`
+	JWT                         JWTSettings   `json:"jwt"`
 	History                     []HistoryRule `json:"history"`
 }
 
@@ -49,6 +50,7 @@ func DefaultSettings() Settings {
 		AllowedOrigins:              []string{},
 		CacheTTLSeconds:             1800,
 		WebhookBatching:             true,
+		JWT:                         JWTSettings{Issuers: []JWTIssuer{}},
 		History:                     []HistoryRule{},
 	}
 }
@@ -58,7 +60,19 @@ func DefaultSettings() Settings {
 // or a value out of range, gives an [*InvalidError].
 func ParseSettings(raw []byte) (Settings, error) {
 	s := DefaultSettings()
-	err := readObject("settings", raw, map[string]reader{
+	err := readObject("settings", raw, s.readers())
+	if err == nil {
+		err = s.Validate()
+	}
+	if err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+// readers are the names of the settings and what reads each of them.
+func (s *Settings) readers() map[string]reader {
+	return map[string]reader{
 		"client_events":                 boolInto(&s.ClientEvents),
 		"subscription_count_events":     boolInto(&s.SubscriptionCountEvents),
 		"watchlist_events":              boolInto(&s.WatchlistEvents),
@@ -68,15 +82,9 @@ func ParseSettings(raw []byte) (Settings, error) {
 		"allowed_origins":               listInto(&s.AllowedOrigins, stringInto),
 		"cache_ttl_seconds":             intInto(&s.CacheTTLSeconds),
 		"webhook_batching":              boolInto(&s.WebhookBatching),
+		"jwt":                           jwtInto(&s.JWT),
 		"history":                       listInto(&s.History, historyRuleInto),
-	})
-	if err == nil {
-		err = s.Validate()
 	}
-	if err != nil {
-		return Settings{}, err
-	}
-	return s, nil
 }
 
 func historyRuleInto(rule *HistoryRule) reader {
@@ -105,6 +113,9 @@ func (s Settings) Validate() error {
 		if _, reason := parseOriginPattern(entry); reason != "" {
 			return &InvalidError{fmt.Sprintf("settings.allowed_origins[%d]", i), quote(entry) + " " + reason}
 		}
+	}
+	if err := s.JWT.validate("settings.jwt"); err != nil {
+		return err
 	}
 	if len(s.History) > MaxHistoryRules {
 		return &InvalidError{"settings.history", fmt.Sprintf("must have at most %d rules", MaxHistoryRules)}

@@ -81,8 +81,8 @@ func TestParseLimits(t *testing.T) {
 	for input, want := range map[string]string{
 		`{"max_connection":1}`:       "did you mean max_connections?",
 		`{"MAX_CONNECTIONS":1}`:      "must be written max_connections",
-		`{"max_event_bytes":-1}`:     "limits.max_event_bytes: must be from 1 to 262144, or 0 for that ceiling, not -1",
-		`{"max_event_bytes":262145}`: "limits.max_event_bytes: must be from 1 to 262144",
+		`{"max_event_bytes":-1}`:     "limits.max_event_bytes: must be from 1 to 65536, or 0 for that ceiling, not -1",
+		`{"max_event_bytes":65537}`: "limits.max_event_bytes: must be from 1 to 65536",
 		`{"max_event_bytes":1e400}`:  "limits.max_event_bytes: must be a whole number",
 	} {
 		_, err := tenants.ParseLimits([]byte(input))

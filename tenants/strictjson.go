@@ -99,7 +99,8 @@ func nearestName(name string, names []string) string {
 		return ""
 	}
 	for _, candidate := range names {
-		if d := editDistance(strings.ToLower(name), candidate); d < best {
+		// More than half of a short name must be right: jwt is not what wat was meant to be.
+		if d := editDistance(strings.ToLower(name), candidate); d < best && 2*d < len(candidate) {
 			best, nearest = d, candidate
 		}
 	}

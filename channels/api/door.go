@@ -20,8 +20,9 @@ const DefaultMaxBodyBytes = 1 << 20
 // Hub is what the door asks of the realtime engine; each call concerns one app.
 // [channels.Hub] is one.
 type Hub interface {
-	// Publish takes validated events, all or with an error that says which not.
-	// The events are its own afterwards.
+	// Publish takes validated events, all or with an error that says which not,
+	// a [*tenants.RateError] or a [*tenants.QuotaError]. The events are its own
+	// afterwards.
 	Publish(ctx context.Context, app *tenants.App, evs []channels.Event) ([]channels.Position, error)
 	// Channels lists the occupied channels whose names begin with prefix.
 	Channels(ctx context.Context, app *tenants.App, prefix string) ([]channels.Occupancy, error)
@@ -31,6 +32,11 @@ type Hub interface {
 	Members(ctx context.Context, app *tenants.App, name string) ([]channels.Member, error)
 	// Last returns the last event of a cache channel and how long it is kept still, nil for none.
 	Last(ctx context.Context, app *tenants.App, name string) (*channels.Event, time.Duration, error)
+	// AdmitRead lets a call pass that reads the state of channels, or gives a
+	// [*tenants.RateError].
+	AdmitRead(ctx context.Context, app *tenants.App) error
+	// CountQuery notes that the state of channels was asked for along with a publish.
+	CountQuery(app *tenants.App)
 	// TerminateUser closes every connection signed in as the user.
 	TerminateUser(ctx context.Context, app *tenants.App, id string) error
 }
@@ -128,6 +134,11 @@ func (d *Door) handle(g *gin.Context) (status int, answer []byte, err error) {
 	}
 	if err := admit(app, to.app); err != nil {
 		return 0, nil, err
+	}
+	if route.method == http.MethodGet {
+		if err := d.cfg.Hub.AdmitRead(r.Context(), app); err != nil {
+			return 0, nil, err
+		}
 	}
 	answer, err = route.run(d, &call{ctx: r.Context(), app: app, params: params, name: to.name, body: *body})
 	return route.status, answer, err

@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -115,8 +117,14 @@ func answerTo(err error) (status int, text string) {
 		failed    *publishFailed
 		unserved  *unservedError
 		method    methodError
+		rate      *tenants.RateError
+		quota     *tenants.QuotaError
 	)
 	switch {
+	case errors.As(err, &rate):
+		return http.StatusTooManyRequests, rate.Error()
+	case errors.As(err, &quota):
+		return http.StatusForbidden, quota.Error()
 	case errors.As(err, &request):
 		return request.status, request.text
 	case errors.As(err, &method):
@@ -171,6 +179,11 @@ func (d *Door) refuse(g *gin.Context, err error) {
 		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
+	case http.StatusTooManyRequests:
+		if rate, ok := errors.AsType[*tenants.RateError](err); ok {
+			seconds := int64((rate.RetryAfter + time.Second - 1) / time.Second) // 0 would say at once
+			h.Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
+		}
 	case http.StatusRequestEntityTooLarge:
 		h.Set("Connection", "close") // the rest of the body is not worth reading
 	}

@@ -97,6 +97,7 @@ func (d *Door) countsAfter(c *call, evs []channels.Event, show []attributes) []c
 		some |= show[i]
 	}
 	if some != 0 {
+		d.cfg.Hub.CountQuery(c.app)
 		counts, err := d.cfg.Hub.Occupancy(c.ctx, c.app, names...)
 		if err == nil {
 			return counts

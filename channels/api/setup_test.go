@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -67,14 +68,29 @@ type hub struct {
 	mu         sync.Mutex
 	evs        []channels.Event
 	terminated []string
+	queries    int
+	over       error // what calls within no limit get
+}
+
+func (h *hub) AdmitRead(_ context.Context, app *tenants.App) error {
+	if h.over == nil {
+		h.CountQuery(app)
+	}
+	return h.over
+}
+
+func (h *hub) CountQuery(*tenants.App) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.queries++
 }
 
 func (h *hub) Publish(ctx context.Context, app *tenants.App, evs []channels.Event) ([]channels.Position, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if h.down != nil {
-		return nil, h.down
+	if err := cmp.Or(h.over, h.down); err != nil {
+		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -161,6 +161,13 @@ type churner struct {
 func (c *churner) read(t *testing.T) {
 	t.Helper()
 	c.Send("pusher:ping", "", map[string]any{})
+	c.readTo(t, "pusher:pong")
+}
+
+// readTo takes in all frames up to an event, which it returns. Changes of other
+// channels may come before an answer at any time.
+func (c *churner) readTo(t *testing.T, event string) Frame {
+	t.Helper()
 	for {
 		f := c.Next()
 		var who struct {
@@ -168,8 +175,8 @@ func (c *churner) read(t *testing.T) {
 		}
 		known := c.in[f.Channel]
 		switch f.Event {
-		case "pusher:pong":
-			return
+		case event:
+			return f
 		case "pusher_internal:member_added":
 			require.NoError(t, json.Unmarshal([]byte(f.Text(t)), &who))
 			require.NotNil(t, known, "a change of a channel that was left or not yet joined")
@@ -229,14 +236,15 @@ func testPresenceChurn(t *testing.T, w *world) {
 		default:
 			c, room := all[rng.IntN(len(all))], rooms[rng.IntN(3)]
 			if c.in[room] != nil {
-				c.read(t)
 				c.Send("pusher:unsubscribe", "", map[string]any{"channel": room})
+				c.read(t) // what was under way when it left
 				delete(c.in, room)
-				c.drop(room)
 			} else {
-				c.read(t)
+				c.Subscribe(room, `{"user_id":"`+c.user+`"}`)
+				list := c.readTo(t, "pusher_internal:subscription_succeeded")
+				require.Equal(t, room, list.Channel)
 				known := make(map[string]bool)
-				for _, id := range c.Attend(room, c.user) {
+				for _, id := range PresenceIDs(t, list.Text(t)) {
 					known[id] = true
 				}
 				require.True(t, known[c.user], "the list lacks the subscriber itself")
@@ -256,13 +264,6 @@ func testPresenceChurn(t *testing.T, w *world) {
 		}
 		require.True(t, sameSet(got, model(room)), "the API's list of %s diverges from the model", room)
 	}
-}
-
-// drop forgets frames of a channel that were under way when it was left.
-func (c *churner) drop(channel string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.frames = slices.DeleteFunc(c.frames, func(f Frame) bool { return f.Channel == channel })
 }
 
 func sameSet(a, b map[string]bool) bool {

@@ -16,7 +16,28 @@ const (
 
 // Frame is one encoded WebSocket frame, immutable and shared by every line it is sent on.
 type Frame struct {
-	wire []byte
+	wire  []byte
+	tally Tally // nil if nobody counts it
+}
+
+// Tally is told on how many lines a frame was queued: once for each shard that
+// has members of the group, on the shard's goroutine. It must not wait.
+type Tally interface {
+	// Queued says that a frame of size bytes on the wire was queued on n lines.
+	Queued(n, size int)
+}
+
+// CountedBy has t told of every line that f is queued on, and returns f. It must
+// be called before f is sent; t may be nil.
+func (f *Frame) CountedBy(t Tally) *Frame {
+	f.tally = t
+	return f
+}
+
+func (f *Frame) count(lines int) {
+	if f.tally != nil && lines > 0 {
+		f.tally.Queued(lines, len(f.wire))
+	}
 }
 
 // NewText makes a text frame of buf[HeaderRoom:], writing the header into the

@@ -111,13 +111,11 @@ func (s *shard) apply(o *op) {
 	case opAttach:
 		s.stats.lines.Add(1)
 	case opSend:
-		s.enqueue(o.line, o.frame)
-	case opPublish:
-		for _, m := range o.group.parts[s.index].members {
-			if m.line != o.line {
-				s.enqueue(m.line, o.frame)
-			}
+		if s.enqueue(o.line, o.frame) {
+			o.frame.count(1)
 		}
+	case opPublish:
+		o.frame.count(s.publish(o))
 	case opJoin:
 		o.member.group.parts[s.index].add(o.member)
 	case opLeave:
@@ -141,6 +139,16 @@ func (s *shard) apply(o *op) {
 	}
 }
 
+// publish queues a frame on the lines of a group and returns how many took it.
+func (s *shard) publish(o *op) (lines int) {
+	for _, m := range o.group.parts[s.index].members {
+		if m.line != o.line && s.enqueue(m.line, o.frame) {
+			lines++
+		}
+	}
+	return lines
+}
+
 func (s *shard) flush() {
 	if len(s.dirty) == 0 {
 		return
@@ -157,17 +165,20 @@ func (s *shard) markDirty(l *Line) {
 	}
 }
 
-// enqueue puts f behind what the line has waiting. A line that is closing takes
-// nothing more; one that has too much waiting is cut off.
-func (s *shard) enqueue(l *Line, f *Frame) {
+// enqueue puts f behind what the line has waiting, and reports whether it is
+// there. A line that is closing takes nothing more; one that has too much
+// waiting is cut off.
+func (s *shard) enqueue(l *Line, f *Frame) bool {
 	if l.state != lineOpen {
-		return
+		return false
 	}
 	l.push(s, f)
 	if int(l.queued) > s.cfg.MaxQueuedBytes {
 		s.cutSlow(l)
+		return false
 	}
 	s.markDirty(l)
+	return true
 }
 
 // cutSlow gives up on a client that does not keep up: what was not begun is

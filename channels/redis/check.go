@@ -12,6 +12,10 @@ import (
 
 const minMajorVersion = 7
 
+// neededRights is what an ACL user needs, in the words of ACL SETUSER.
+const neededRights = "~tw:* &tw:* +ping +info +eval +evalsha +spublish +ssubscribe +sunsubscribe +time +set +get +pttl +incr +expire +persist +exists " +
+	"+hset +hget +hdel +hlen +hkeys +hvals +hgetall +hincrby +hrandfield +client|setname (and, in a Cluster, +cluster +command)"
+
 // check asks the servers who they are, once, at Open.
 func (c *Client) check(ctx context.Context) error {
 	err := c.eachMaster(ctx, func(ctx context.Context, s *goredis.Client) error {
@@ -47,7 +51,7 @@ func explain(err error) error {
 	for _, c := range []struct{ part, remedy string }{
 		{"WRONGPASS", "refuses the user or password: check them in the Redis URL"},
 		{"NOAUTH", "asks for a password: put it into the Redis URL as redis://:password@host"},
-		{"NOPERM", "does not let this user run what is needed: grant it PING, INFO, SPUBLISH, SSUBSCRIBE and SUNSUBSCRIBE on &tw:*"},
+		{"NOPERM", "does not let this user run what is needed: grant it " + neededRights},
 		{"cluster support disabled", "is not a Cluster: use redis:// in the Redis URL"},
 		{"unknown command 'sentinel'", "is not a Sentinel: use redis:// in the Redis URL"},
 		{"DB index is out of range", "has no database of that number: change the one at the end of the Redis URL"},
@@ -78,11 +82,11 @@ func (c *Client) checkInfo(info map[string]string) error {
 	}
 	if info["aof_enabled"] == "0" {
 		c.log.Warn("redis keeps no append-only file: if it crashes, what it held is lost; set appendonly yes",
-			"version", version, "lost", "presence, history and scheduled webhooks since the last snapshot")
+			"version", version, "lost", "events kept by cache channels since the last snapshot; presence is told again by the nodes")
 	}
 	if policy := info["maxmemory_policy"]; info["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
 		c.log.Warn("redis evicts keys when its memory is full; set maxmemory-policy noeviction",
-			"maxmemory_policy", policy, "lost", "presence, history and scheduled webhooks, silently")
+			"maxmemory_policy", policy, "lost", "presence and the events kept by cache channels, silently")
 	}
 	return nil
 }

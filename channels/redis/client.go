@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,6 +31,9 @@ type Config struct {
 	// Node names this process in Redis' client list: letters, digits, '.', '_'
 	// and '-'. Empty for no name.
 	Node string
+	// Lease is how long the other nodes wait for a sign of life before they take
+	// this one for dead: 1 s to 15 s, 0 for 15 s. It must be the same on all nodes.
+	Lease time.Duration
 	// Log receives what an operator should know; nil for none.
 	Log *slog.Logger
 }
@@ -40,6 +44,7 @@ type Client struct {
 	target   target
 	log      *slog.Logger
 	broker   *Broker
+	presence *Presence
 	counters counters
 }
 
@@ -55,6 +60,10 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if strings.ContainsFunc(cfg.Node, func(r rune) bool { return !isNameRune(r) }) {
 		return nil, errors.New("node name may have letters, digits, '.', '_' and '-' only")
 	}
+	lease := cmp.Or(cfg.Lease, defaultLease)
+	if lease < minLease || lease > maxLease {
+		return nil, fmt.Errorf("node lease is %s: it must be from %s to %s", lease, minLease, maxLease)
+	}
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -62,6 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	routeLibraryLog(log)
 	c := &Client{rdb: newUniversal(t, cfg.Node), target: t, log: log.With("redis", t.String())}
 	c.broker = newBroker(c)
+	c.presence = newPresence(c, lease)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := c.check(ctx); err != nil {
@@ -126,6 +136,15 @@ func dialer(tlsConfig *tls.Config) func(context.Context, string, string) (net.Co
 // Broker returns the engine of channels.Broker, the same one every time.
 func (c *Client) Broker() *Broker { return c.broker }
 
+// Presence returns the engine of channels.Presence, the same one every time.
+func (c *Client) Presence() *Presence { return c.presence }
+
+// Run keeps this node alive in the eyes of the others, until ctx ends. Then it
+// leaves every topic, which takes five seconds at most, and the engine of
+// presence refuses further calls. It can be called once. Losing Redis does not
+// end it.
+func (c *Client) Run(ctx context.Context) error { return c.presence.run(ctx) }
+
 // Ping asks Redis, or every master of a Cluster, whether it is there. It takes
 // two seconds at most.
 func (c *Client) Ping(ctx context.Context) error {
@@ -138,7 +157,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections. The broker's Run should have returned before.
+// Close ends all connections. Run, and that of the broker, should have returned before.
 func (c *Client) Close() error {
 	if err := c.rdb.Close(); err != nil && !errors.Is(err, goredis.ErrClosed) {
 		return fmt.Errorf("close redis: %w", err)

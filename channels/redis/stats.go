@@ -19,6 +19,10 @@ type Stats struct {
 
 	Busy uint64 // offers this node answered with channels.ErrBusy
 
+	Fenced uint64 // statements on presence refused because this node's lease was lost
+	Retold uint64 // topics Redis was told again, having lost them perhaps
+	Reaped uint64 // topics this node took dead nodes off, the attempts that found nothing included
+
 	// Gaps counts, by reason, the times in which events of subscribed topics
 	// may have been missed: one per lost connection, however many topics it had.
 	Gaps map[string]uint64
@@ -47,6 +51,7 @@ type counters struct {
 	published, publishFailed, received     atomic.Uint64
 	malformed, unknownVersion, unknownKind atomic.Uint64
 	stray, refused, busy                   atomic.Uint64
+	fenced, retold, reaped                 atomic.Uint64
 	gaps                                   [gapReasons]atomic.Uint64
 }
 
@@ -68,6 +73,7 @@ func (c *Client) Stats() Stats {
 		Published: n.published.Load(), PublishFailed: n.publishFailed.Load(), Received: n.received.Load(),
 		Malformed: n.malformed.Load(), UnknownVersion: n.unknownVersion.Load(), UnknownKind: n.unknownKind.Load(),
 		Stray: n.stray.Load(), Refused: n.refused.Load(), Busy: n.busy.Load(),
+		Fenced: n.fenced.Load(), Retold: n.retold.Load(), Reaped: n.reaped.Load(),
 		Gaps: make(map[string]uint64, gapReasons),
 	}
 	for reason, name := range gapNames {

@@ -56,10 +56,13 @@ func usableKey(app *tenants.App) *tenants.Key {
 func (c *cli) appsCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "apps",
-		Short:   "Create and look at apps",
+		Short:   "Create, look at, change and delete apps",
 		Example: "  platform apps create --tenant acme --name Chat\n  platform apps list",
 	})
-	cmd.AddCommand(c.appsCreateCommand(), c.appsListCommand(), c.appsShowCommand())
+	cmd.AddCommand(
+		c.appsCreateCommand(), c.appsListCommand(), c.appsShowCommand(), c.appsUpdateCommand(),
+		c.appsDisableCommand(), c.appsEnableCommand(), c.appsDeleteCommand(),
+	)
 	return cmd
 }
 
@@ -104,8 +107,8 @@ func (c *cli) appsCreateCommand() *cobra.Command {
 		if err := completeApp(&app, *settings, *limits); err != nil {
 			return usageError{err}
 		}
-		return c.withStore(cmd, func(ctx context.Context, store *sqlstore.Store) error {
-			created, tenantCreated, err := store.CreateApp(ctx, app)
+		return c.withAccounts(cmd, func(ctx context.Context, a *tenants.Accounts) error {
+			created, tenantCreated, err := a.ProvisionApp(ctx, tenants.CLI(), app)
 			if err != nil {
 				return err
 			}

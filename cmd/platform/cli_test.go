@@ -75,7 +75,10 @@ func TestMistakes(t *testing.T) {
 // Every command has help with an example, and --json where it prints data.
 func TestEveryCommandHasHelp(t *testing.T) {
 	t.Parallel()
-	noJSON := map[string]bool{"platform": true, "platform apps": true, "platform migrate": true, "platform serve": true}
+	noJSON := map[string]bool{
+		"platform": true, "platform apps": true, "platform migrate": true, "platform serve": true, "platform tenants": true,
+		"platform users": true, "platform keys": true, "platform tokens": true, "platform plans": true,
+	}
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		path := cmd.CommandPath()

@@ -26,6 +26,7 @@ type Config struct {
 	ShutdownTimeout time.Duration // for the whole of an orderly stop
 	NodeLease       time.Duration // after which a silent node counts as dead
 	MaxFrameBytes   int           // largest message taken from a socket
+	UsageInterval   time.Duration // between two writes of what apps use; what a killed process loses at most
 }
 
 // setting is one thing an operator may set: by flag, environment, file or default.
@@ -56,6 +57,7 @@ var settings = []setting{
 	{name: "shutdown_timeout", def: "30s", help: "time for an orderly stop, 1s to 10m", apply: applyShutdownTimeout},
 	{name: "node_lease", def: "15s", help: "time after which a silent node counts as dead, 1s to 15s", apply: applyNodeLease},
 	{name: "max_frame_bytes", def: "32768", help: "largest message taken from a socket, 1024 to 1048576", apply: applyMaxFrameBytes},
+	{name: "usage_interval", def: "10s", help: "time between two writes of usage to the database, 100ms to 5m", apply: applyUsageInterval},
 }
 
 // configFile is the one name that says where the others are, and so is no setting.

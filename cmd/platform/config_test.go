@@ -40,6 +40,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, Config{
 		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true,
 		LogFormat: "auto", ShutdownTimeout: 30 * time.Second, NodeLease: 15 * time.Second, MaxFrameBytes: 32768,
+		UsageInterval: 10 * time.Second,
 	}, cfg)
 	require.Len(t, list, len(settings))
 	require.Equal(t, "default", list["listen"].Source)
@@ -198,6 +199,6 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
-		"tls_cert", "tls_key", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes",
+		"tls_cert", "tls_key", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes", "usage_interval",
 	}, names)
 }

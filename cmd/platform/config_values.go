@@ -154,6 +154,11 @@ func applyNodeLease(c *Config, v string) (err error) {
 	return err
 }
 
+func applyUsageInterval(c *Config, v string) (err error) {
+	c.UsageInterval, err = parseDuration(v, 100*time.Millisecond, 5*time.Minute)
+	return err
+}
+
 func parseDuration(v string, least, most time.Duration) (time.Duration, error) {
 	d, err := time.ParseDuration(v)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -156,8 +157,12 @@ type realtime struct {
 	engine   string
 	broker   channels.Broker
 	presence channels.Presence
+	limiter  tenants.Limiter
+	run      func(context.Context) error // keeps this node alive for the others; nil = there are none
 	ping     func(context.Context) error // nil = cannot be away
 	close    func() error
+	// linger and countEvery spare the engine what comes and goes: see channels.HubConfig.
+	linger, countEvery time.Duration
 	// collectors are the engine's own figures.
 	collectors []prometheus.Collector
 }
@@ -171,19 +176,23 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 	}
 	switch engine {
 	case engineRedis:
-		client, err := redis.Open(ctx, redis.Config{URL: cfg.RedisURL, Node: node, Log: log})
+		client, err := redis.Open(ctx, redis.Config{URL: cfg.RedisURL, Node: node, Lease: cfg.NodeLease, Log: log})
 		if err != nil {
 			return nil, err
 		}
 		return &realtime{
-			engine: engine, broker: client.Broker(), ping: client.Ping, close: client.Close,
+			engine: engine, broker: client.Broker(), presence: client.Presence(),
+			run: client.Run, ping: client.Ping, close: client.Close,
+			linger: 5 * time.Second, countEvery: time.Second,
+			limiter:    tenants.NewMemoryLimiter(nil), // of this node: the rates hold for each
 			collectors: []prometheus.Collector{newRedisCollector(client.Stats)},
 		}, nil
 	default:
 		broker := channels.NewMemoryBroker()
 		return &realtime{
 			engine: engine, broker: broker, presence: channels.NewMemoryPresence(broker),
-			close: func() error { return nil },
+			limiter: tenants.NewMemoryLimiter(nil),
+			close:   func() error { return nil },
 		}, nil
 	}
 }

@@ -52,6 +52,8 @@ var foreign = []struct {
 	{"github.com/lmittmann/tint", []string{"cmd/platform"}, "log handlers are chosen in cmd/platform; take a *slog.Logger"},
 	{"github.com/prometheus", []string{"cmd/platform"}, "cores count and hand out a Stats snapshot; only cmd/platform knows Prometheus"},
 	{"github.com/oklog/ulid", []string{"*/sqlstore", "*/adminapi"}, "ids are made where rows are made"},
+	{"code.dny.dev/ssrf", []string{"tenants/jwks", "webhooks/sender"}, "calls to addresses a tenant names go through the guarded clients of tenants/jwks and webhooks/sender"},
+	{"golang.org/x/crypto", []string{"tenants/argon2id"}, "passwords are hashed behind tenants.PasswordHasher"},
 	{"golang.org/x/sync", []string{"*/redis", "*/sqlstore", "*/adminapi", "dashboard", "cmd/platform"}, "cores use the standard library only"},
 }
 

@@ -82,6 +82,7 @@ func (c *cli) rootCommand() *cobra.Command {
 	addSettingFlags(root.PersistentFlags())
 	root.AddCommand(
 		c.serveCommand(), c.devCommand(), c.migrateCommand(), c.appsCommand(),
+		c.tenantsCommand(), c.usersCommand(), c.keysCommand(), c.tokensCommand(), c.plansCommand(),
 		c.triggerCommand(), c.subscribeCommand(), c.doctorCommand(),
 		c.healthcheckCommand(), c.versionCommand(),
 	)

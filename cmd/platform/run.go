@@ -14,6 +14,7 @@ import (
 	"tidewire/channels/api"
 	"tidewire/channels/ws"
 	"tidewire/tenants"
+	"tidewire/tenants/jwks"
 	"tidewire/tenants/sqlstore"
 )
 
@@ -57,13 +58,18 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		return err
 	}
 	defer closePart(log, "realtime engine", live.close)
-	if live.presence == nil {
-		return fmt.Errorf("the %s engine of this version cannot tell who is on a channel: leave redis_url empty to run one node", live.engine)
-	}
 
 	apps := tenants.NewDirectory(store, log, tenants.DirectoryOptions{})
-	hub := channels.NewHub(channels.HubConfig{Broker: live.broker, Presence: live.presence, Log: log})
+	meters := tenants.NewMeters(store, tenants.MetersOptions{Interval: cfg.UsageInterval, Alone: live.run == nil, Log: log})
+	revoked := tenants.NewRevocationList(store, log)
+	hub := channels.NewHub(channels.HubConfig{
+		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery,
+		JWT:    tenants.NewJWTVerifier(jwks.New(jwks.Options{Log: log}), revoked, tenants.JWTOptions{}),
+		Meters: meters, Limiter: live.limiter, Log: log,
+	})
 	apps.OnChange(hub.AppChanged)
+	apps.OnChange(revoked.AppChanged)
+	revoked.OnChange(hub.RecheckTokens)
 	door := ws.New(ws.Config{
 		Hub: hub, Apps: apps, Log: log,
 		MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: forwardedTLS(cfg.TrustedProxies),
@@ -88,7 +94,15 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCores()
 	group.Go(func() error { return runCore(cores, "app directory", apps.Run) })
-	group.Go(func() error { return runCore(cores, "hub", hub.Run) })
+	// What the hub counts is stored after it has ended.
+	counting, endCounting := context.WithCancel(context.WithoutCancel(ctx))
+	defer endCounting()
+	group.Go(func() error { defer endCounting(); return runCore(cores, "hub", hub.Run) })
+	group.Go(func() error { return runCore(counting, "usage", meters.Run) })
+	group.Go(func() error { return runCore(cores, "revocations", revoked.Run) })
+	if live.run != nil {
+		group.Go(func() error { return runCore(cores, "realtime engine", live.run) })
+	}
 	group.Go(func() error { return runCore(cores, "readiness", parts.ready.run) })
 	group.Go(func() error { return serve(srv, ws.Listen(ports.main)) })
 	if ports.metrics != nil {

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
+
+	"gorm.io/gorm"
 
 	"tidewire/tenants"
 )
@@ -13,19 +14,25 @@ import (
 // are read at, all in one statement and therefore one snapshot.
 const appSelect = `
 	SELECT v.version AS config_version,
-		a.id, a.tenant_id, a.name, a.cluster, a.disabled, a.settings, a.limits, a.created_at,
-		t.slug AS tenant_slug, t.status AS tenant_status,
-		k.id AS key_id, k.key AS key_name, k.sealed_secret, k.status AS key_status, k.created_at AS key_created_at
+		a.id, a.tenant_id, a.name, a.cluster, a.disabled, a.settings, a.limits, a.revision, a.created_at,
+		t.slug AS tenant_slug, t.status AS tenant_status, t.plan AS tenant_plan,
+		p.version AS plan_version, p.ceilings AS plan_ceilings, p.created_at AS plan_created_at,
+		k.id AS key_id, k.key AS key_name, k.sealed_secret, k.status AS key_status, k.retires_at AS key_retires_at,
+		k.created_at AS key_created_at
 	FROM config_version v
 	CROSS JOIN apps a
 	JOIN tenants t ON t.id = a.tenant_id
+	LEFT JOIN plans p ON p.is_current AND p.name = CASE WHEN t.status = 'unverified' THEN 'sandbox' ELSE t.plan END
 	LEFT JOIN app_keys k ON k.app_id = a.id`
 
 const (
 	keyOrder   = ` ORDER BY k.created_at, k.id`
 	whereByKey = ` WHERE a.id = (SELECT app_id FROM app_keys WHERE key = ? AND status <> 'revoked')`
 	whereByID  = ` WHERE a.id = ?`
-	listWhere  = ` WHERE (t.slug = ? OR ? = '') ORDER BY t.slug, a.created_at, a.id, k.created_at, k.id`
+	whereOwned = ` WHERE a.tenant_id = ? AND a.id = ?`
+	pageWhere  = ` WHERE a.id IN (SELECT id FROM apps WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT ?)
+		ORDER BY a.id, k.created_at, k.id`
+	listWhere = ` WHERE (t.slug = ? OR ? = '') ORDER BY t.slug, a.created_at, a.id, k.created_at, k.id`
 )
 
 // joinedRow is one row of appSelect.
@@ -38,13 +45,19 @@ type joinedRow struct {
 	Disabled      bool
 	Settings      string
 	Limits        string
+	Revision      int64
 	CreatedAt     int64
 	TenantSlug    string
 	TenantStatus  string
+	TenantPlan    string
+	PlanVersion   *int64 // nil: the plan is a built-in one
+	PlanCeilings  *string
+	PlanCreatedAt *int64
 	KeyID         *string // nil: the app has no key
 	KeyName       *string
 	SealedSecret  *string
 	KeyStatus     *string
+	KeyRetiresAt  *int64
 	KeyCreatedAt  *int64
 }
 
@@ -92,15 +105,19 @@ func (s *Store) ListApps(ctx context.Context, tenantSlug string) ([]*tenants.App
 func (s *Store) apps(ctx context.Context, where string, args ...any) ([]*tenants.App, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	return readApps(s.gorm.WithContext(ctx), s.sealer, where, args...)
+}
+
+func readApps(db *gorm.DB, sealer *tenants.Sealer, where string, args ...any) ([]*tenants.App, error) {
 	var rows []joinedRow
-	if err := s.gorm.WithContext(ctx).Raw(appSelect+where, args...).Scan(&rows).Error; err != nil {
+	if err := db.Raw(appSelect+where, args...).Scan(&rows).Error; err != nil {
 		return nil, err
 	}
 	apps := []*tenants.App{}
 	for i := range rows {
 		row := &rows[i]
 		if len(apps) == 0 || string(apps[len(apps)-1].ID) != row.ID {
-			app, err := row.app()
+			app, err := row.app(sealer)
 			if err != nil {
 				return nil, err
 			}
@@ -109,7 +126,7 @@ func (s *Store) apps(ctx context.Context, where string, args ...any) ([]*tenants
 		if row.KeyID == nil {
 			continue
 		}
-		key, err := s.key(row)
+		key, err := row.key(sealer)
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +138,7 @@ func (s *Store) apps(ctx context.Context, where string, args ...any) ([]*tenants
 
 // app reads the stored settings leniently: during a rolling upgrade a newer
 // process may have stored names this one does not know.
-func (r *joinedRow) app() (*tenants.App, error) {
+func (r *joinedRow) app(sealer *tenants.Sealer) (*tenants.App, error) {
 	app := &tenants.App{
 		ID:           tenants.AppID(r.ID),
 		TenantID:     r.TenantID,
@@ -130,32 +147,46 @@ func (r *joinedRow) app() (*tenants.App, error) {
 		Name:         r.Name,
 		Cluster:      r.Cluster,
 		Disabled:     r.Disabled,
-		Settings:     tenants.DefaultSettings(),
 		Limits:       tenants.DefaultLimits(),
 		Version:      r.ConfigVersion,
-		CreatedAt:    time.UnixMilli(r.CreatedAt).UTC(),
+		Revision:     r.Revision,
+		CreatedAt:    timeOf(r.CreatedAt),
 	}
-	if err := json.Unmarshal([]byte(r.Settings), &app.Settings); err != nil {
+	var err error
+	if app.Settings, err = tenants.UnmarshalSealed([]byte(r.Settings), sealer, app.ID); err != nil {
 		return nil, fmt.Errorf("app %s: stored settings: %w", r.ID, err)
 	}
 	if err := json.Unmarshal([]byte(r.Limits), &app.Limits); err != nil {
 		return nil, fmt.Errorf("app %s: stored limits: %w", r.ID, err)
 	}
-	return app, nil
+	app.Plan, err = r.plan()
+	return app, err
+}
+
+// plan is the plan in force for the app's tenant.
+func (r *joinedRow) plan() (tenants.Plan, error) {
+	tenant := tenants.Tenant{Status: tenants.TenantStatus(r.TenantStatus), Plan: r.TenantPlan}
+	name := tenant.PlanInForce()
+	if r.PlanVersion == nil {
+		return builtInPlan(name), nil
+	}
+	row := planRow{Name: name, Version: *r.PlanVersion, Ceilings: *r.PlanCeilings, CreatedAt: *r.PlanCreatedAt}
+	return row.plan()
 }
 
 // key opens the secret, but for a revoked key, whose secret nobody may use.
-func (s *Store) key(r *joinedRow) (tenants.Key, error) {
+func (r *joinedRow) key(sealer *tenants.Sealer) (tenants.Key, error) {
 	key := tenants.Key{
 		ID:        *r.KeyID,
 		Key:       *r.KeyName,
 		Status:    tenants.KeyStatus(*r.KeyStatus),
-		CreatedAt: time.UnixMilli(*r.KeyCreatedAt).UTC(),
+		RetiresAt: timeOrZero(r.KeyRetiresAt),
+		CreatedAt: timeOf(*r.KeyCreatedAt),
 	}
 	if key.Status == tenants.KeyRevoked {
 		return key, nil
 	}
-	secret, err := s.sealer.Open(*r.SealedSecret, secretPlace(key.ID))
+	secret, err := sealer.Open(*r.SealedSecret, secretPlace(key.ID))
 	if err != nil {
 		return tenants.Key{}, fmt.Errorf("app %s: open the secret of key %s: %w", r.ID, key.ID, err)
 	}

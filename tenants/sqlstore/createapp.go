@@ -15,11 +15,15 @@ import (
 )
 
 type tenantRow struct {
-	ID        string `gorm:"primaryKey"`
-	Slug      string
-	Name      string
-	Status    string
-	CreatedAt int64 `gorm:"autoCreateTime:false"`
+	ID           string `gorm:"primaryKey"`
+	Slug         string
+	Name         string
+	Status       string
+	StatusReason string
+	PurgeAt      *int64
+	Plan         string
+	Revision     int64
+	CreatedAt    int64 `gorm:"autoCreateTime:false"`
 }
 
 // TableName implements gorm's Tabler.
@@ -33,6 +37,7 @@ type appRow struct {
 	Disabled  bool
 	Settings  string
 	Limits    string
+	Revision  int64
 	CreatedAt int64 `gorm:"autoCreateTime:false"`
 	UpdatedAt int64 `gorm:"autoUpdateTime:false"`
 }
@@ -46,6 +51,7 @@ type keyRow struct {
 	Key          string
 	SealedSecret string
 	Status       string
+	RetiresAt    *int64
 	CreatedAt    int64 `gorm:"autoCreateTime:false"`
 }
 
@@ -74,15 +80,19 @@ func (s *Store) CreateApp(ctx context.Context, n tenants.NewApp) (created *tenan
 		if err := checkKeyFree(tx, n.Key); err != nil {
 			return "", "", err
 		}
+		plan, err := planInForce(tx, tenant)
+		if err != nil {
+			return "", "", err
+		}
 		app := &tenants.App{
 			ID: id, TenantID: tenant.ID, TenantSlug: tenant.Slug, TenantStatus: tenants.TenantStatus(tenant.Status),
-			Name: n.Name, Cluster: n.Cluster, Settings: *n.Settings, Limits: *n.Limits, Version: version, CreatedAt: now,
+			Name: n.Name, Cluster: n.Cluster, Settings: *n.Settings, Limits: *n.Limits, Plan: *plan, Version: version, Revision: 1, CreatedAt: now,
 			Keys: []tenants.Key{{
 				ID: newID("key", now), Key: n.Key, Secret: n.Secret, Status: tenants.KeyActive, CreatedAt: now,
 			}},
 		}
 		created, tenantCreated = app, isNew
-		return id, tenant.ID, s.insertApp(tx, app)
+		return id, tenant.ID, insertApp(tx, s.sealer, app)
 	})
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
 		err = fmt.Errorf("an id or key %w", tenants.ErrExists)
@@ -93,10 +103,10 @@ func (s *Store) CreateApp(ctx context.Context, n tenants.NewApp) (created *tenan
 	return created, tenantCreated, nil
 }
 
-func (s *Store) insertApp(tx *gorm.DB, app *tenants.App) error {
-	settings, err := json.Marshal(app.Settings)
+func insertApp(tx *gorm.DB, sealer *tenants.Sealer, app *tenants.App) error {
+	settings, err := app.Settings.MarshalSealed(sealer, app.ID)
 	if err != nil {
-		return fmt.Errorf("encode settings: %w", err)
+		return err
 	}
 	limits, err := json.Marshal(app.Limits)
 	if err != nil {
@@ -105,23 +115,30 @@ func (s *Store) insertApp(tx *gorm.DB, app *tenants.App) error {
 	at := app.CreatedAt.UnixMilli()
 	row := appRow{
 		ID: string(app.ID), TenantID: app.TenantID, Name: app.Name, Cluster: app.Cluster, Disabled: app.Disabled,
-		Settings: string(settings), Limits: string(limits), CreatedAt: at, UpdatedAt: at,
+		Settings: string(settings), Limits: string(limits), Revision: app.Revision, CreatedAt: at, UpdatedAt: at,
 	}
 	if err := tx.Create(&row).Error; err != nil {
 		return fmt.Errorf("store the app: %w", err)
 	}
-	for _, key := range app.Keys {
-		sealed, err := s.sealer.Seal(key.Secret.Reveal(), secretPlace(key.ID))
-		if err != nil {
-			return fmt.Errorf("seal the secret: %w", err)
+	for i := range app.Keys {
+		if err := insertKey(tx, sealer, app.ID, &app.Keys[i]); err != nil {
+			return err
 		}
-		row := keyRow{
-			ID: key.ID, AppID: string(app.ID), Key: key.Key, SealedSecret: sealed,
-			Status: string(key.Status), CreatedAt: key.CreatedAt.UnixMilli(),
-		}
-		if err := tx.Create(&row).Error; err != nil {
-			return fmt.Errorf("store the key: %w", err)
-		}
+	}
+	return nil
+}
+
+func insertKey(tx *gorm.DB, sealer *tenants.Sealer, app tenants.AppID, key *tenants.Key) error {
+	sealed, err := sealer.Seal(key.Secret.Reveal(), secretPlace(key.ID))
+	if err != nil {
+		return fmt.Errorf("seal the secret: %w", err)
+	}
+	row := keyRow{
+		ID: key.ID, AppID: string(app), Key: key.Key, SealedSecret: sealed,
+		Status: string(key.Status), RetiresAt: milliOrNil(key.RetiresAt), CreatedAt: key.CreatedAt.UnixMilli(),
+	}
+	if err := tx.Create(&row).Error; err != nil {
+		return fmt.Errorf("store the key: %w", err)
 	}
 	return nil
 }
@@ -132,8 +149,16 @@ func tenantFor(tx *gorm.DB, n tenants.NewApp, now time.Time) (_ *tenantRow, crea
 	if err != nil || tenant != nil {
 		return tenant, false, err
 	}
+	if gone, err := tombstoned(tx, goneTenant, n.TenantSlug); err != nil {
+		return nil, false, err
+	} else if gone {
+		return nil, false, &tenants.Refusal{
+			Kind: tenants.ErrExists, Code: "slug_taken",
+			Detail: fmt.Sprintf("tenant %s was removed and its slug stays reserved; choose another", n.TenantSlug),
+		}
+	}
 	tenant = &tenantRow{
-		ID: newID("tn", now), Slug: n.TenantSlug, Name: n.TenantName,
+		ID: newID("tn", now), Slug: n.TenantSlug, Name: n.TenantName, Plan: tenants.DefaultPlan, Revision: 1,
 		Status: string(tenants.TenantActive), CreatedAt: now.UnixMilli(),
 	}
 	if err := tx.Create(tenant).Error; err != nil {
@@ -163,29 +188,44 @@ func freeAppID(tx *gorm.DB, wanted tenants.AppID) (tenants.AppID, error) {
 		if wanted == "" {
 			id = tenants.RandomAppID()
 		}
-		var taken int64
-		if err := tx.Model(&appRow{}).Where("id = ?", string(id)).Count(&taken).Error; err != nil {
+		taken, err := isTaken(tx, &appRow{}, "id", goneApp, string(id))
+		if err != nil {
 			return "", fmt.Errorf("look for app id %s: %w", id, err)
 		}
-		if taken == 0 {
+		if !taken {
 			return id, nil
 		}
 		if wanted != "" {
-			return "", fmt.Errorf("app id %s %w; choose another, or leave it out to have one made", wanted, tenants.ErrExists)
+			return "", &tenants.Refusal{
+				Kind: tenants.ErrExists, Code: "app_id_taken",
+				Detail: fmt.Sprintf("app id %s already exists; choose another, or leave it out to have one made", wanted),
+			}
 		}
 	}
 	return "", errors.New("found no free app id; try again or choose one")
 }
 
 func checkKeyFree(tx *gorm.DB, key string) error {
-	var taken int64
-	if err := tx.Model(&keyRow{}).Where("key = ?", key).Count(&taken).Error; err != nil {
+	taken, err := isTaken(tx, &keyRow{}, "key", goneKey, key)
+	if err != nil {
 		return fmt.Errorf("look for key %s: %w", key, err)
 	}
-	if taken > 0 {
-		return fmt.Errorf("key %s %w; choose another, or leave it out to have one made", key, tenants.ErrExists)
+	if taken {
+		return &tenants.Refusal{
+			Kind: tenants.ErrExists, Code: "key_taken",
+			Detail: fmt.Sprintf("key %s already exists; choose another, or leave it out to have one made", key),
+		}
 	}
 	return nil
+}
+
+// isTaken reports whether a row has, or once had, that value in a column.
+func isTaken(tx *gorm.DB, model any, column, kind, value string) (bool, error) {
+	var rows int64
+	if err := tx.Model(model).Where(column+" = ?", value).Count(&rows).Error; err != nil || rows > 0 {
+		return rows > 0, err
+	}
+	return tombstoned(tx, kind, value)
 }
 
 // newID makes a sortable id such as tn_01jx….

@@ -102,24 +102,34 @@ func (s *Store) change(ctx context.Context, write func(tx *gorm.DB, version int6
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	return s.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		var version int64
-		err := tx.Raw("UPDATE config_version SET version = version + 1 RETURNING version").Scan(&version).Error
+		version, err := nextVersion(tx)
 		if err != nil {
-			return fmt.Errorf("take the next configuration version: %w", err)
+			return err
 		}
 		app, tenant, err := write(tx, version)
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		row := changeRow{Version: version, AppID: string(app), TenantID: tenant, At: now.UnixMilli()}
-		if err := tx.Create(&row).Error; err != nil {
-			return fmt.Errorf("note the change: %w", err)
-		}
-		err = tx.Where("at < ?", now.Add(-keepChanges).UnixMilli()).Delete(&changeRow{}).Error
-		if err != nil {
-			return fmt.Errorf("prune old changes: %w", err)
-		}
-		return nil
+		return recordChange(tx, version, tenant, app, time.Now())
 	})
+}
+
+func nextVersion(tx *gorm.DB) (version int64, err error) {
+	err = tx.Raw("UPDATE config_version SET version = version + 1 RETURNING version").Scan(&version).Error
+	if err != nil {
+		return 0, fmt.Errorf("take the next configuration version: %w", err)
+	}
+	return version, nil
+}
+
+func recordChange(tx *gorm.DB, version int64, tenant string, app tenants.AppID, now time.Time) error {
+	row := changeRow{Version: version, AppID: string(app), TenantID: tenant, At: now.UnixMilli()}
+	if err := tx.Create(&row).Error; err != nil {
+		return fmt.Errorf("note the change: %w", err)
+	}
+	err := tx.Where("at < ?", now.Add(-keepChanges).UnixMilli()).Delete(&changeRow{}).Error
+	if err != nil {
+		return fmt.Errorf("prune old changes: %w", err)
+	}
+	return nil
 }
