@@ -79,11 +79,11 @@ func TestParseLimits(t *testing.T) {
 	require.Equal(t, want, l)
 
 	for input, want := range map[string]string{
-		`{"max_connection":1}`:       "did you mean max_connections?",
-		`{"MAX_CONNECTIONS":1}`:      "must be written max_connections",
-		`{"max_event_bytes":-1}`:     "limits.max_event_bytes: must be from 1 to 65536, or 0 for that ceiling, not -1",
+		`{"max_connection":1}`:      "did you mean max_connections?",
+		`{"MAX_CONNECTIONS":1}`:     "must be written max_connections",
+		`{"max_event_bytes":-1}`:    "limits.max_event_bytes: must be from 1 to 65536, or 0 for that ceiling, not -1",
 		`{"max_event_bytes":65537}`: "limits.max_event_bytes: must be from 1 to 65536",
-		`{"max_event_bytes":1e400}`:  "limits.max_event_bytes: must be a whole number",
+		`{"max_event_bytes":1e400}`: "limits.max_event_bytes: must be a whole number",
 	} {
 		_, err := tenants.ParseLimits([]byte(input))
 		require.ErrorAs(t, err, new(*tenants.InvalidError), input)
