@@ -267,3 +267,17 @@ func newApp(tenant *Tenant, plan *Plan, n NewApp, now time.Time) *App {
 		Keys: []Key{{Key: n.Key, Secret: n.Secret, Status: KeyActive, CreatedAt: now}},
 	}
 }
+
+// AppLimits returns the limits in force of an app, for who may read its figures
+// but perhaps not its settings.
+func (a *Accounts) AppLimits(ctx context.Context, c Caller, id AppID) (Limits, error) {
+	tenant, err := a.AuthorizeApp(ctx, c, id, ActStatsRead)
+	if err != nil {
+		return Limits{}, err
+	}
+	app, err := a.store.App(ctx, tenant.ID, id)
+	if err != nil {
+		return Limits{}, notFoundAs(err, "app")
+	}
+	return app.Plan.Lower(app.Limits).Effective(), nil
+}

@@ -10,23 +10,31 @@ import (
 // Config is everything an operator may set, parsed and checked. It is made in
 // one place, [loadConfig]; everything below receives plain values from it.
 type Config struct {
-	Listen          string         // host:port of everything clients and servers use; port 0 picks a free one
-	MetricsListen   string         // host:port of metrics and profiles; empty = none
-	DataDir         string         // folder of the embedded database and the master key
-	DatabaseURL     string         // empty = SQLite in DataDir
-	RedisURL        string         // empty = the in-process broker, for one node
-	PublicURL       string         // how the outside reaches Listen; empty = derived from Listen
-	MasterKey       tenants.Secret // base64 of 32 bytes; zero = a file in DataDir
-	AutoMigrate     bool           // whether opening the database brings its schema up
-	TLSCert         string         // PEM file; empty = no TLS here
-	TLSKey          string         // PEM file
-	TrustedProxies  []string       // addresses or CIDR ranges whose X-Forwarded-For is believed
-	LogLevel        slog.Level
-	LogFormat       string        // auto, text or json
-	ShutdownTimeout time.Duration // for the whole of an orderly stop
-	NodeLease       time.Duration // after which a silent node counts as dead
-	MaxFrameBytes   int           // largest message taken from a socket
-	UsageInterval   time.Duration // between two writes of what apps use; what a killed process loses at most
+	Listen            string         // host:port of everything clients and servers use; port 0 picks a free one
+	MetricsListen     string         // host:port of metrics and profiles; empty = none
+	DataDir           string         // folder of the embedded database and the master key
+	DatabaseURL       string         // empty = SQLite in DataDir
+	RedisURL          string         // empty = the in-process broker, for one node
+	PublicURL         string         // how the outside reaches Listen; empty = derived from Listen
+	MasterKey         tenants.Secret // base64 of 32 bytes; zero = a file in DataDir
+	AutoMigrate       bool           // whether opening the database brings its schema up
+	TLSCert           string         // PEM file; empty = no TLS here
+	TLSKey            string         // PEM file
+	TrustedProxies    []string       // addresses or CIDR ranges whose X-Forwarded-For is believed
+	LogLevel          slog.Level
+	LogFormat         string             // auto, text or json
+	ShutdownTimeout   time.Duration      // for the whole of an orderly stop
+	NodeLease         time.Duration      // after which a silent node counts as dead
+	MaxFrameBytes     int                // largest message taken from a socket
+	SignUp            tenants.SignUpMode // who may make an account
+	BrandName         string             // the name in mails and on pages
+	MailFrom          string             // the sender of mails
+	SupportURL        string             // where suspended customers are sent; empty = nowhere
+	TermsURL          string             // what a sign-up accepts; empty = nothing
+	TermsVersion      string             // which version of it
+	DeniedMailDomains []string           // no account for addresses at or below these
+
+	UsageInterval time.Duration // between two writes of what apps use; what a killed process loses at most
 }
 
 // setting is one thing an operator may set: by flag, environment, file or default.
@@ -57,6 +65,13 @@ var settings = []setting{
 	{name: "shutdown_timeout", def: "30s", help: "time for an orderly stop, 1s to 10m", apply: applyShutdownTimeout},
 	{name: "node_lease", def: "15s", help: "time after which a silent node counts as dead, 1s to 15s", apply: applyNodeLease},
 	{name: "max_frame_bytes", def: "32768", help: "largest message taken from a socket, 1024 to 1048576", apply: applyMaxFrameBytes},
+	{name: "signup", def: "closed", help: "who may make an account: closed, invite or open", apply: applySignUp},
+	{name: "brand_name", def: "Tidewire", help: "the name in mails and on pages", apply: applyBrandName},
+	{name: "mail_from", help: "sender of mails, for example Tidewire <noreply@example.com>; empty = noreply at the host of public_url", apply: applyMailFrom},
+	{name: "support_url", help: "where customers ask for help, http(s):// or mailto:", apply: applySupportURL},
+	{name: "terms_url", help: "the terms a sign-up accepts; needs terms_version", apply: applyTermsURL},
+	{name: "terms_version", help: "the version of the terms in force, for example 2026-11-01", apply: applyTermsVersion},
+	{name: "denied_mail_domains", help: "comma-separated domains whose addresses get no account", apply: applyDeniedMailDomains},
 	{name: "usage_interval", def: "10s", help: "time between two writes of usage to the database, 100ms to 5m", apply: applyUsageInterval},
 }
 
@@ -70,8 +85,7 @@ const (
 // laterSettings are names the documentation promises for features this version
 // does not have. Accepting one would be a lie, so each is refused by name.
 var laterSettings = []string{
-	"autocert_domains", "signup", "brand_name", "mail_from", "smtp_url",
-	"support_url", "webhook_allow_private", "webhook_timeout",
+	"autocert_domains", "smtp_url", "webhook_allow_private", "webhook_timeout",
 }
 
 // effective is one setting as doctor shows it.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"tidewire/tenants"
 )
 
 // load reads a configuration from flags as typed and an environment. The
@@ -40,7 +42,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, Config{
 		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true,
 		LogFormat: "auto", ShutdownTimeout: 30 * time.Second, NodeLease: 15 * time.Second, MaxFrameBytes: 32768,
-		UsageInterval: 10 * time.Second,
+		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", UsageInterval: 10 * time.Second,
 	}, cfg)
 	require.Len(t, list, len(settings))
 	require.Equal(t, "default", list["listen"].Source)
@@ -75,11 +77,11 @@ func TestConfigRefusals(t *testing.T) {
 		"unknown variable":          {environ: []string{"TIDEWIRE_LISTENN=:1"}, want: []string{"TIDEWIRE_LISTENN", "unknown", "did you mean TIDEWIRE_LISTEN?"}},
 		"variable in another case":  {environ: []string{"TIDEWIRE_Listen=:1"}, want: []string{"TIDEWIRE_Listen", "did you mean TIDEWIRE_LISTEN?"}},
 		"variable like nothing":     {environ: []string{"TIDEWIRE_XYZZYPLUGH=1"}, want: []string{"TIDEWIRE_XYZZYPLUGH", "platform serve --help"}},
-		"later variable":            {environ: []string{"TIDEWIRE_SMTP_URL=smtp://x"}, want: []string{"TIDEWIRE_SMTP_URL", "not supported yet"}},
+		"later variable":            {environ: []string{"TIDEWIRE_WEBHOOK_TIMEOUT=1s"}, want: []string{"TIDEWIRE_WEBHOOK_TIMEOUT", "not supported yet"}},
 		"the port as a number":      {environ: []string{"TIDEWIRE_PORT=8080"}, want: []string{"TIDEWIRE_PORT", "TIDEWIRE_LISTEN"}},
 		"unknown key":               {file: "data_dri: x\n", want: []string{"data_dri", "did you mean data_dir?"}},
 		"nested key":                {file: "tls:\n  cert: x\n", want: []string{"tls.cert", "did you mean tls_cert?"}},
-		"later key":                 {file: "signup: open\n", want: []string{"signup", "not supported yet"}},
+		"later key":                 {file: "autocert_domains: a.example\n", want: []string{"autocert_domains", "not supported yet"}},
 		"a file that names a file":  {file: "config: other.yaml\n", want: []string{"config", "remove it"}},
 		"not YAML":                  {file: "listen: [\n", want: []string{"tidewire.yaml"}},
 		"a key twice":               {file: "listen: :1\nlisten: :2\n", want: []string{"tidewire.yaml", "listen"}},
@@ -199,6 +201,7 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
-		"tls_cert", "tls_key", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes", "usage_interval",
+		"tls_cert", "tls_key", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes",
+		"signup", "brand_name", "mail_from", "support_url", "terms_url", "terms_version", "denied_mail_domains", "usage_interval",
 	}, names)
 }

@@ -57,7 +57,7 @@ func (c *cli) devCommand() *cobra.Command {
 	printOnly := cmd.Flags().Bool("print-snippets", false, "print the snippets and end, without running anything")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c.defaults = map[string]string{"listen": devListen}
+		c.defaults = map[string]string{"listen": devListen, "signup": string(tenants.SignUpOpen)}
 		cfg, err := c.load(cmd)
 		if err != nil {
 			return err

@@ -74,9 +74,15 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		Hub: hub, Apps: apps, Log: log,
 		MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: forwardedTLS(cfg.TrustedProxies),
 	})
+	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
+	admin, err := newAdmin(cfg, accounts, store, live, log)
+	if err != nil {
+		return err
+	}
 	parts := routes{
 		ws:    door,
 		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log}),
+		admin: admin,
 		ready: newReadiness(log, readyChecks(store, apps, live)),
 	}
 	if x.home != nil {
@@ -100,6 +106,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	group.Go(func() error { defer endCounting(); return runCore(cores, "hub", hub.Run) })
 	group.Go(func() error { return runCore(counting, "usage", meters.Run) })
 	group.Go(func() error { return runCore(cores, "revocations", revoked.Run) })
+	group.Go(func() error {
+		return runCore(cores, "accounts", func(ctx context.Context) error { return accounts.Run(ctx, tenants.LogMailer{Log: log}) })
+	})
 	if live.run != nil {
 		group.Go(func() error { return runCore(cores, "realtime engine", live.run) })
 	}
@@ -114,6 +123,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		return nil
 	})
 	log.Info("serving", "listen", ports.main.Addr().String(), "database", store.Dialect(), "realtime", live.engine, "tls", cfg.TLSCert != "")
+	logSetupLink(ctx, accounts, log)
 	if x.ready != nil {
 		x.ready(ports.addresses())
 	}

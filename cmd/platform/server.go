@@ -20,6 +20,7 @@ import (
 type routes struct {
 	ws    http.Handler                    // GET /app/{key}
 	api   interface{ Mount(gin.IRouter) } // /apps/{id}/…
+	admin http.Handler                    // /api/…
 	ready *readiness
 	home  http.Handler // "/" and the playground's folder; nil = "/" leads to the dashboard
 }
@@ -98,6 +99,7 @@ func newRouter(cfg Config, log *slog.Logger, parts routes) (http.Handler, error)
 	// The door refuses what is no key, inside the socket with a code.
 	r.Any("/app/*key", gin.WrapH(parts.ws))
 	parts.api.Mount(r)
+	r.Any("/api/*path", gin.WrapH(parts.admin))
 
 	const app = "/dashboard/"
 	r.GET(app+"*page", gin.WrapH(dashboard.New(app)))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -13,17 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidewire/tenants"
-	"tidewire/tenants/argon2id"
 	"tidewire/tenants/sqlstore"
 )
-
-// newAccounts puts the rules of tenants over a database, as the command line
-// needs them: links lead to the configured address.
-func newAccounts(cfg Config, store *sqlstore.Store, log *slog.Logger) *tenants.Accounts {
-	return tenants.NewAccounts(store.Accounts(), argon2id.Hasher{}, tenants.AccountOptions{
-		PublicURL: cfg.baseURL(cfg.Listen), Log: log,
-	})
-}
 
 // withAccounts opens the database for a command that works on accounts.
 func (c *cli) withAccounts(cmd *cobra.Command, do func(context.Context, *tenants.Accounts) error) error {
@@ -32,7 +22,7 @@ func (c *cli) withAccounts(cmd *cobra.Command, do func(context.Context, *tenants
 		return err
 	}
 	return c.withStore(cmd, func(ctx context.Context, store *sqlstore.Store) error {
-		err := do(ctx, newAccounts(cfg, store, newQuietLogger(cfg, c.stderr)))
+		err := do(ctx, newAccounts(cfg, cfg.Listen, store, newQuietLogger(cfg, c.stderr)))
 		if errors.As(err, new(*tenants.InvalidError)) {
 			return usageError{err}
 		}
