@@ -51,14 +51,18 @@ func (h *Hub) keptFrame(ctx context.Context, t Topic) (*fanout.Frame, time.Time,
 
 // join calls into with what a connection joining a cache channel is sent behind
 // its confirmation: the last event, or word that there is none. kept was read
-// from the broker before; an event delivered since then wins over it.
-func (l *lastEvent) join(channel string, kept *fanout.Frame, until time.Time, into func(cached *fanout.Frame)) {
+// from the broker before; an event delivered since then wins over it. missed,
+// if not nil, is called when there is none.
+func (l *lastEvent) join(channel string, kept *fanout.Frame, until time.Time, missed func(), into func(cached *fanout.Frame)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.frame == nil || !time.Now().Before(l.until) {
 		l.frame, l.until = kept, until
 	}
 	if l.frame == nil {
+		if missed != nil {
+			missed()
+		}
 		into(fanout.NewText(wire.AppendCacheMiss(room(80+len(channel)), channel)))
 		return
 	}

@@ -39,8 +39,18 @@ func (c *Conn) clientEvent(ctx context.Context, f *wire.ClientFrame) error {
 	if rate := app.Limits.Effective().MaxClientEventsPerSecond; !c.events.spend(time.Now(), rate) {
 		return &complaint{code: CodeClientEventRate, message: "Client event rejected due to rate limit: this app allows " + itoa(rate) + " a second on one connection. Send fewer."}
 	}
+	observed := wanted(c.hub.cfg.Observer, app.ID, ClientEventSent)
+	if observed && c.hub.cfg.Observer.Full(app.ID) {
+		return &complaint{code: CodeClientEventRate, message: "Client event rejected: too many of this app are still to be told to its webhooks. Send it again in a moment."}
+	}
 	ev := Event{Topic: s.channel.topic, Name: f.Event, Data: bytes.Clone(data), Except: c.id, UserID: s.userID}
 	err := c.publishClientEvent(ctx, app, ev)
+	if err == nil && observed {
+		c.hub.cfg.Observer.Observe(Change{
+			Kind: ClientEventSent, App: app.ID, Channel: ev.Topic.Channel, UserID: ev.UserID,
+			Event: ev.Name, Data: ev.Data, SocketID: c.id,
+		})
+	}
 	if errors.Is(err, ErrBusy) {
 		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the server has too much to deliver right now. Send it again in a moment."}
 	}

@@ -27,6 +27,9 @@ type HubConfig struct {
 	Meters *tenants.Meters
 	// Limiter holds the rates of the apps' servers; nil bounds none.
 	Limiter tenants.Limiter
+	// Observer is told of client events and cache misses; nil is nobody. Of who
+	// came and went the engine of Presence tells it.
+	Observer Observer
 	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
 	ActivityTimeout time.Duration
 	// Linger is how long the broker subscription of a channel outlives its last

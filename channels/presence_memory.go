@@ -15,7 +15,9 @@ import (
 // event it causes are one step.
 type MemoryPresence struct {
 	broker *MemoryBroker
-	parts  [Partitions]map[tenants.AppID]map[string]*attendance // guarded by the broker's partition
+	// observer, if set before Run, is told of the changes in the step that makes them.
+	observer Observer
+	parts    [Partitions]map[tenants.AppID]map[string]*attendance // guarded by the broker's partition
 }
 
 // attendance is who is on one topic.
@@ -33,6 +35,17 @@ func NewMemoryPresence(broker *MemoryBroker) *MemoryPresence {
 	}
 	broker.left = p.forget
 	return p
+}
+
+// Observe makes o hear of every change. It is called before the broker runs.
+func (p *MemoryPresence) Observe(o Observer) { p.observer = o }
+
+// tell hands a change to the observer, if it wants it. The caller holds the
+// partition's lock.
+func (p *MemoryPresence) tell(c Change) {
+	if wanted(p.observer, c.App, c.Kind) {
+		p.observer.Observe(c)
+	}
 }
 
 // forget drops the topic if nobody is on it. While this node hears the topic it
@@ -90,6 +103,12 @@ func (p *MemoryPresence) SetCount(ctx context.Context, t Topic, local int, annou
 		if was != local && (announce || was == 0 || local == 0) {
 			emit(Event{Kind: CountChanged, Count: local})
 		}
+		if (was == 0) != (local == 0) {
+			p.tell(OccupancyChange(t, local > 0))
+		}
+		if was != local && announce {
+			p.tell(Change{Kind: SubscriptionsChange, App: t.App, Channel: t.Channel, Count: local})
+		}
 		return nil
 	})
 	return local, err
@@ -105,6 +124,7 @@ func (p *MemoryPresence) Enter(ctx context.Context, t Topic, m Member, limit int
 		case !here:
 			a.set(m)
 			emit(Event{Kind: MemberAdded, UserID: m.UserID, Data: m.Info, Seq: a.seq})
+			p.tell(Change{Kind: MemberCame, App: t.App, Channel: t.Channel, UserID: m.UserID})
 		case !bytes.Equal(info, m.Info):
 			a.set(m)
 			emit(Event{Kind: MemberUpdated, UserID: m.UserID, Data: m.Info, Seq: a.seq})
@@ -130,6 +150,7 @@ func (p *MemoryPresence) Leave(ctx context.Context, t Topic, userID string) erro
 			delete(a.members, userID)
 			a.seq++
 			emit(Event{Kind: MemberRemoved, UserID: userID, Seq: a.seq})
+			p.tell(Change{Kind: MemberWent, App: t.App, Channel: t.Channel, UserID: userID})
 		}
 		return nil
 	})

@@ -128,7 +128,7 @@ func (c *Conn) join(ctx context.Context, s *subscription, app *tenants.App, m *M
 			return err
 		}
 		into = func(confirmation *fanout.Frame) {
-			ch.cache.join(ch.topic.Channel, kept, until, func(cached *fanout.Frame) {
+			ch.cache.join(ch.topic.Channel, kept, until, c.hub.cacheMiss(ch.topic), func(cached *fanout.Frame) {
 				s.member = c.line.Join(ch.group, confirmation, cached)
 			})
 		}
@@ -139,6 +139,14 @@ func (c *Conn) join(ctx context.Context, s *subscription, app *tenants.App, m *M
 	}
 	s.userID = m.UserID
 	return c.hub.attend(ctx, ch, *m, app.Limits.Effective().MaxPresenceMembers, into)
+}
+
+// cacheMiss is what is to be done when the topic has no last event; nil = nothing.
+func (h *Hub) cacheMiss(t Topic) func() {
+	if !wanted(h.cfg.Observer, t.App, CacheMissed) {
+		return nil
+	}
+	return func() { h.cfg.Observer.Observe(Change{Kind: CacheMissed, App: t.App, Channel: t.Channel}) }
 }
 
 // unsubscribe is the answer to pusher:unsubscribe: none, as the protocol has it,

@@ -1,0 +1,88 @@
+package channels
+
+import (
+	"strings"
+	"time"
+
+	"tidewire/tenants"
+)
+
+// ChangeKind says what kind of change the outside may learn of. The values are
+// the names webhooks go by.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	ChannelOccupied     ChangeKind = "channel_occupied"
+	ChannelVacated      ChangeKind = "channel_vacated"
+	MemberCame          ChangeKind = "member_added"
+	MemberWent          ChangeKind = "member_removed"
+	UserOnline          ChangeKind = "user_online"
+	UserOffline         ChangeKind = "user_offline"
+	SubscriptionsChange ChangeKind = "subscription_count"
+	ClientEventSent     ChangeKind = "client_event"
+	CacheMissed         ChangeKind = "cache_miss"
+)
+
+// Change is something that happened once, over all nodes, and that the outside
+// may learn.
+type Change struct {
+	// ID names the change in the log it was read from; empty if it was observed.
+	ID   string
+	Kind ChangeKind
+	App  tenants.AppID
+	// Channel is empty for UserOnline and UserOffline.
+	Channel string
+	UserID  string
+	// Event, Data (a JSON string literal) and SocketID are those of a client event.
+	Event    string
+	Data     []byte
+	SocketID SocketID
+	Count    int // of SubscriptionsChange
+	// Seq grows with every change of a channel; 0 = the observer gives one.
+	Seq uint64
+	At  time.Time
+}
+
+// Observer is told of changes by whoever makes them. Its methods return at once
+// and are called under locks: they must not call back.
+type Observer interface {
+	// Wants reports whether anybody wants to learn of changes of that kind. It is
+	// asked for every client event, so it must cost next to nothing.
+	Wants(app tenants.AppID, kind ChangeKind) bool
+	// Full reports whether too much of the app's is still to be told. What can be
+	// refused is refused then, instead of being forgotten.
+	Full(app tenants.AppID) bool
+	// Observe takes over a change.
+	Observe(c Change)
+}
+
+// OccupancyChange is the change that lies in a topic becoming occupied or
+// vacated: a user's own topic tells of the user.
+func OccupancyChange(t Topic, occupied bool) Change {
+	c := Change{App: t.App, Channel: t.Channel, Kind: ChannelVacated}
+	if occupied {
+		c.Kind = ChannelOccupied
+	}
+	id, isUser := strings.CutPrefix(t.Channel, userTopicPrefix)
+	if !isUser {
+		return c
+	}
+	c.Channel, c.UserID, c.Kind = "", id, UserOffline
+	if occupied {
+		c.Kind = UserOnline
+	}
+	return c
+}
+
+// UserTopic is the internal topic that a signed-in user occupies.
+func UserTopic(app tenants.AppID, id string) Topic { return userTopic(app, id) }
+
+// ChangeSeq makes a [Change]'s Seq of a time and a number within its
+// millisecond. It stays below 2^53, so that every language can read it.
+func ChangeSeq(milli int64, n uint64) uint64 { return uint64(milli)<<12 | min(n, 1<<12-1) }
+
+// wanted reports whether o wants the change.
+func wanted(o Observer, app tenants.AppID, kind ChangeKind) bool {
+	return o != nil && o.Wants(app, kind)
+}
