@@ -16,10 +16,11 @@ import (
 // it. Handle and Closed are called by the transport's reading side, one at a
 // time; Close may be called by anyone.
 type Conn struct {
-	hub  *Hub         // static
-	id   SocketID     // static
-	key  string       // static: the app key it came with
-	line *fanout.Line // static
+	hub   *Hub         // static
+	id    SocketID     // static
+	key   string       // static: the app key it came with
+	since int64        // static: when it was opened, in seconds of Unix time
+	line  *fanout.Line // static
 
 	space *space // set on admission
 
@@ -45,7 +46,7 @@ type subscription struct {
 // door already. Either way the plane owns t from here on.
 func (h *Hub) Connect(app *tenants.App, key string, t fanout.Transport, refusal *Refusal) (*Conn, *fanout.Line) {
 	line := h.plane.Attach(t)
-	c := &Conn{hub: h, id: newSocketID(), key: key, line: line}
+	c := &Conn{hub: h, id: newSocketID(), key: key, since: time.Now().Unix(), line: line}
 	if refusal == nil {
 		refusal = h.admit(app, c)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidewire/channels"
+	channelsadmin "tidewire/channels/adminapi"
 	"tidewire/channels/api"
 	"tidewire/channels/ws"
 	"tidewire/tenants"
@@ -75,7 +76,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: forwardedTLS(cfg.TrustedProxies),
 	})
 	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
-	admin, err := newAdmin(cfg, accounts, store, live, log)
+	admin, err := newAdmin(cfg, accounts, store, live, log, channelsadmin.Routes(hub, apps)...)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func readBody(w http.ResponseWriter, r *http.Request, route *Route) ([]byte, err
 		return nil, errTooLarge
 	case err != nil:
 		return nil, errBodyUnread
-	case len(raw) == 0 && route.Body == nil:
+	case len(raw) == 0: // Decode says what is missing
 		return nil, nil
 	case route.Body == nil:
 		return nil, errNoBodyTaken

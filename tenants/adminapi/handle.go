@@ -79,7 +79,7 @@ func (a *API) recover(c *gin.Context) {
 // are in time, whether they may.
 func (a *API) admit(c *gin.Context, route *Route) (*Request, error) {
 	r := &Request{
-		route: route, http: c.Request, param: c.Param, secure: a.cfg.IsTLS(c.Request),
+		accounts: a.cfg.Accounts, route: route, http: c.Request, param: c.Param, secure: a.cfg.IsTLS(c.Request),
 		Meta: tenants.Meta{IP: c.ClientIP(), UserAgent: c.Request.UserAgent(), RequestID: c.GetString(requestIDKey)},
 	}
 	if err := a.rate(c, "address:"+r.Meta.IP, addressRate); err != nil {

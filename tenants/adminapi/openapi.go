@@ -133,7 +133,7 @@ func parameters(r *Route) []any {
 // pathDocs says what the parameters of paths are.
 var pathDocs = map[string]string{
 	"tenant": "a tenant's id or slug", "app": "an app's id", "key": "a key, or its id", "user": "a user's id",
-	"session": "a session's id", "invitation": "an invitation's id", "token": "a token's id",
+	"session": "a session's id", "invitation": "an invitation's id", "token": "a token's id", "channel": "a channel's name, percent-encoded",
 }
 
 func (s *schemas) responses(r *Route) object {

@@ -94,6 +94,8 @@ func (s *schemas) of(t reflect.Type) object {
 		return object{"type": "array", "items": s.of(t.Elem())}
 	case reflect.Map:
 		return object{"type": "object", "additionalProperties": s.of(t.Elem())}
+	case reflect.Interface:
+		return object{}
 	case reflect.Struct:
 		return s.define(t)
 	}

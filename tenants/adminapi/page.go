@@ -99,9 +99,9 @@ func NewPage[T any](r *Request, items []T, last string) *Reply {
 	return &Reply{Body: Page[T]{Data: items, HasMore: last != "", NextCursor: r.cursor(last)}}
 }
 
-// slicePage cuts a page out of a whole list. key must be unique, and the same as
+// SlicePage cuts a page out of a whole list. key must be unique, and the same as
 // long as the item lives; the list is sorted by it.
-func slicePage[T any](r *Request, all []T, key func(*T) string) *Reply {
+func SlicePage[T any](r *Request, all []T, key func(*T) string) *Reply {
 	slices.SortFunc(all, func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
 	start := 0
 	for start < len(all) && r.After != "" && key(&all[start]) <= r.After {

@@ -39,6 +39,10 @@ type httpError struct {
 // Error implements error.
 func (e *httpError) Error() string { return e.detail }
 
+// Refuse makes an error that is answered with this status, stable code and
+// sentence, which must say what to do. It is for the doors of higher floors.
+func Refuse(status int, code, detail string) error { return &httpError{status, code, detail} }
+
 // paramError is an invalid query parameter or header.
 type paramError struct{ tenants.InvalidError }
 
@@ -75,6 +79,8 @@ func problemOf(err error) (p Problem, retryAfter time.Duration, fault bool) {
 		invalid   *tenants.InvalidError
 		throttled *tenants.ThrottledError
 		refusal   *tenants.Refusal
+		rate      *tenants.RateError
+		quota     *tenants.QuotaError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -88,6 +94,11 @@ func problemOf(err error) (p Problem, retryAfter time.Duration, fault bool) {
 	case errors.As(err, &throttled):
 		p = Problem{Status: http.StatusTooManyRequests, Code: "throttled", Detail: throttled.Error()}
 		retryAfter = throttled.RetryAfter
+	case errors.As(err, &rate):
+		p = Problem{Status: http.StatusTooManyRequests, Code: "rate_limited", Detail: rate.Error()}
+		retryAfter = rate.RetryAfter
+	case errors.As(err, &quota):
+		p = Problem{Status: http.StatusForbidden, Code: "quota_exceeded", Detail: quota.Error()}
 	case errors.As(err, &refusal):
 		p = Problem{Status: statusOf(refusal.Kind), Code: refusal.Code, Detail: refusal.Detail}
 		if refusal.Code == "idempotency_key_reused" {

@@ -23,6 +23,14 @@ type Request struct {
 	query  map[string]string
 	body   []byte
 	secure bool // the client speaks TLS
+
+	accounts *tenants.Accounts
+}
+
+// Record notes a change in the audit log of the tenant, in the caller's name. Of
+// before and after, which may be nil, what differs is kept.
+func (r *Request) Record(action, targetKind, targetID string, before, after any) error {
+	return r.accounts.Record(r.Context(), r.Caller, r.Tenant.ID, action, targetKind, targetID, before, after)
 }
 
 // Secure reports whether the client speaks TLS.

@@ -44,7 +44,7 @@ func (a *API) keys(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, app.Keys, func(k *tenants.Key) string { return byAge(k.CreatedAt, k.ID) }), nil
+	return SlicePage(r, app.Keys, func(k *tenants.Key) string { return byAge(k.CreatedAt, k.ID) }), nil
 }
 
 type keyBody struct {
@@ -108,7 +108,7 @@ func (a *API) revocations(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(v *tenants.Revocation) string { return byAge(v.RevokedAt, revocationID(v)) }), nil
+	return SlicePage(r, list, func(v *tenants.Revocation) string { return byAge(v.RevokedAt, revocationID(v)) }), nil
 }
 
 // revocationID is a name for a list's cursor: the value itself may be any text.

@@ -22,7 +22,7 @@ func (a *API) members(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(m *tenants.Member) string { return byAge(m.CreatedAt, m.UserID) }), nil
+	return SlicePage(r, list, func(m *tenants.Member) string { return byAge(m.CreatedAt, m.UserID) }), nil
 }
 
 type roleBody struct {
@@ -59,7 +59,7 @@ func (a *API) invitations(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(i *tenants.Invitation) string { return byAge(i.CreatedAt, i.ID) }), nil
+	return SlicePage(r, list, func(i *tenants.Invitation) string { return byAge(i.CreatedAt, i.ID) }), nil
 }
 
 type invitationBody struct {

@@ -112,7 +112,7 @@ func (a *API) plans(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(p *tenants.Plan) string { return p.Name }), nil
+	return SlicePage(r, list, func(p *tenants.Plan) string { return p.Name }), nil
 }
 
 type plansBody struct {

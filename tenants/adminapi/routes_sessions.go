@@ -41,7 +41,7 @@ func (a *API) sessions(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(s *tenants.Session) string { return byAge(s.CreatedAt, s.ID) }), nil
+	return SlicePage(r, list, func(s *tenants.Session) string { return byAge(s.CreatedAt, s.ID) }), nil
 }
 
 func (a *API) logOut(r *Request) (*Reply, error) {

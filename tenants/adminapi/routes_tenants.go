@@ -26,7 +26,7 @@ func (a *API) tenantList(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(m *tenants.Membership) string { return m.Tenant.ID }), nil
+	return SlicePage(r, list, func(m *tenants.Membership) string { return m.Tenant.ID }), nil
 }
 
 // tenantReply answers a tenant.

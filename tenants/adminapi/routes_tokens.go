@@ -19,7 +19,7 @@ func (a *API) tokens(r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slicePage(r, list, func(t *tenants.Token) string { return byAge(t.CreatedAt, t.ID) }), nil
+	return SlicePage(r, list, func(t *tenants.Token) string { return byAge(t.CreatedAt, t.ID) }), nil
 }
 
 type tokenBody struct {
