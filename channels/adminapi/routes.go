@@ -113,7 +113,7 @@ func (d *door) channels(r *adminapi.Request) (*adminapi.Reply, error) {
 
 type channelDetailView struct {
 	channelView
-	Members []presentView   `json:"members"` // of presence channels; at most 1,000
+	Members []presentView  `json:"members"` // of presence channels; at most 1,000
 	Last    *lastEventView `json:"last,omitempty"`
 }
 
