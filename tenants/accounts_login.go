@@ -53,6 +53,27 @@ func (a *Accounts) LogIn(ctx context.Context, m Meta, address string, password S
 	return token, session, user, err
 }
 
+// LogInByLink opens a session by a link of [Accounts.LoginLink], which is used up.
+func (a *Accounts) LogInByLink(ctx context.Context, m Meta, text string) (token string, _ *Session, _ *User, err error) {
+	var user *User
+	err = a.write(ctx, "use a link", func(tx AccountWriter) error {
+		link, err := useLink(ctx, tx, text, TokenLogin, a.now())
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteUserTokens(ctx, link.UserID, TokenLogin); err != nil {
+			return err
+		}
+		user, err = tx.User(ctx, link.UserID)
+		return err
+	})
+	if err != nil {
+		return "", nil, nil, err
+	}
+	token, session, err := a.openSession(ctx, m, user, Secret{})
+	return token, session, user, err
+}
+
 // boundedPassword keeps a hostile megabyte away from the hash. No account has a
 // password that long.
 func boundedPassword(password Secret) string {

@@ -82,6 +82,16 @@ func (a *Accounts) createUser(ctx context.Context, tx AccountWriter, c Caller, u
 // ResetLink returns a link by which a user sets a password, for the command line
 // to print. It makes older ones useless.
 func (a *Accounts) ResetLink(ctx context.Context, c Caller, address string) (string, error) {
+	return a.userLink(ctx, c, address, TokenReset, "reset", "user.reset_link_made")
+}
+
+// LoginLink returns a link that signs a user in, once, for the command line to
+// print. It makes older ones useless.
+func (a *Accounts) LoginLink(ctx context.Context, c Caller, address string) (string, error) {
+	return a.userLink(ctx, c, address, TokenLogin, "login", "user.login_link_made")
+}
+
+func (a *Accounts) userLink(ctx context.Context, c Caller, address string, kind UserTokenKind, page, action string) (string, error) {
 	if c.kind != ActorCLI {
 		return "", refusal(ErrForbidden, "cli_only", "only the command line may read such a link; ask for one by mail")
 	}
@@ -91,14 +101,14 @@ func (a *Accounts) ResetLink(ctx context.Context, c Caller, address string) (str
 		if err != nil {
 			return err
 		}
-		if text, err = makeLink(ctx, tx, user.ID, TokenReset, a.now(), a.opts.ResetFor); err != nil {
+		if text, err = makeLink(ctx, tx, user.ID, kind, a.now(), a.opts.ResetFor); err != nil {
 			return err
 		}
-		entry := c.entry("", "user.reset_link_made", "user", user.ID, a.now())
+		entry := c.entry("", action, "user", user.ID, a.now())
 		return tx.InsertAudit(ctx, &entry)
 	})
 	if err != nil {
 		return "", err
 	}
-	return a.link("reset", text), nil
+	return a.link(page, text), nil
 }

@@ -42,6 +42,7 @@ const (
 	TokenVerify UserTokenKind = "verify" // confirms the address
 	TokenReset  UserTokenKind = "reset"  // sets a new password
 	TokenSetup  UserTokenKind = "setup"  // makes the first operator
+	TokenLogin  UserTokenKind = "login"  // opens a session
 )
 
 // UserToken is a single-use link; only its hash is kept.

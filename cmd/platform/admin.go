@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/url"
 
 	"tidewire/tenants"
 	"tidewire/tenants/adminapi"
 	"tidewire/tenants/argon2id"
+	"tidewire/tenants/smtp"
 	"tidewire/tenants/sqlstore"
 )
 
@@ -29,6 +32,27 @@ func newAdmin(cfg Config, accounts *tenants.Accounts, store *sqlstore.Store, liv
 		},
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, IsTLS: forwardedTLS(cfg.TrustedProxies), Log: log,
 	})
+}
+
+// newMailer makes what carries mails: a mail server, or, where none is set, the
+// log, in which whoever runs the server finds the links.
+func newMailer(cfg Config, log *slog.Logger) (tenants.Mailer, error) {
+	if cfg.SMTPURL.IsZero() {
+		return tenants.LogMailer{Log: log}, nil
+	}
+	from := cfg.MailFrom
+	if from == "" {
+		u, err := url.Parse(cfg.PublicURL)
+		if err != nil || u.Hostname() == "" {
+			return nil, usagef("smtp_url needs mail_from or public_url: a mail must have a sender, such as noreply@example.com")
+		}
+		from = "noreply@" + u.Hostname()
+	}
+	mailer, err := smtp.New(smtp.Config{URL: cfg.SMTPURL.Reveal(), From: from})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("smtp_url: %w", err)}
+	}
+	return mailer, nil
 }
 
 // logSetupLink tells whoever started the first server how to become its first

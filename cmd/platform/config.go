@@ -29,6 +29,7 @@ type Config struct {
 	SignUp            tenants.SignUpMode // who may make an account
 	BrandName         string             // the name in mails and on pages
 	MailFrom          string             // the sender of mails
+	SMTPURL           tenants.Secret     // where mails are handed over; zero = they are written to the log
 	SupportURL        string             // where suspended customers are sent; empty = nowhere
 	TermsURL          string             // what a sign-up accepts; empty = nothing
 	TermsVersion      string             // which version of it
@@ -68,6 +69,7 @@ var settings = []setting{
 	{name: "signup", def: "closed", help: "who may make an account: closed, invite or open", apply: applySignUp},
 	{name: "brand_name", def: "Tidewire", help: "the name in mails and on pages", apply: applyBrandName},
 	{name: "mail_from", help: "sender of mails, for example Tidewire <noreply@example.com>; empty = noreply at the host of public_url", apply: applyMailFrom},
+	{name: "smtp_url", help: "smtp://user:password@host:587 or smtps://…:465; empty = mails are written to the log", show: maskURL, apply: applySMTPURL},
 	{name: "support_url", help: "where customers ask for help, http(s):// or mailto:", apply: applySupportURL},
 	{name: "terms_url", help: "the terms a sign-up accepts; needs terms_version", apply: applyTermsURL},
 	{name: "terms_version", help: "the version of the terms in force, for example 2026-11-01", apply: applyTermsVersion},
@@ -85,7 +87,7 @@ const (
 // laterSettings are names the documentation promises for features this version
 // does not have. Accepting one would be a lie, so each is refused by name.
 var laterSettings = []string{
-	"autocert_domains", "smtp_url", "webhook_allow_private", "webhook_timeout",
+	"autocert_domains", "webhook_allow_private", "webhook_timeout",
 }
 
 // effective is one setting as doctor shows it.

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"tidewire/tenants"
+	"tidewire/tenants/smtp"
 )
 
 func applySignUp(c *Config, v string) error {
@@ -37,6 +38,15 @@ func applyMailFrom(c *Config, v string) error {
 		return errors.New("want an address such as noreply@example.com or Acme <noreply@example.com>")
 	}
 	return nil
+}
+
+func applySMTPURL(c *Config, v string) error {
+	c.SMTPURL = tenants.NewSecret(v)
+	if v == "" {
+		return nil
+	}
+	_, err := smtp.New(smtp.Config{URL: v, From: "noreply@example.com"})
+	return err
 }
 
 func applySupportURL(c *Config, v string) error {

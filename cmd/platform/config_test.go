@@ -202,6 +202,6 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
 		"tls_cert", "tls_key", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes",
-		"signup", "brand_name", "mail_from", "support_url", "terms_url", "terms_version", "denied_mail_domains", "usage_interval",
+		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "usage_interval",
 	}, names)
 }

@@ -51,6 +51,20 @@ func createDemo(ctx context.Context, store *sqlstore.Store) error {
 	return fmt.Errorf("app id %s or key %s is taken by another app in this database: use a folder of its own, for example --data-dir ./data-dev", demoAppID, demoKey)
 }
 
+// demoUser owns the demo tenant and looks after the installation. Nobody knows
+// its password, for it has none.
+const demoUser = "dev@localhost"
+
+// demoSignIn makes sure that the demo user is there and returns a link that
+// signs in as it, once.
+func demoSignIn(ctx context.Context, a *tenants.Accounts) (string, error) {
+	_, err := a.CreateUser(ctx, tenants.CLI(), tenants.NewUser{Email: demoUser, Name: "Developer", Operator: true, Tenant: demoTenant})
+	if err != nil && !errors.Is(err, tenants.ErrExists) {
+		return "", fmt.Errorf("demo user: %w", err)
+	}
+	return a.LoginLink(ctx, tenants.CLI(), demoUser)
+}
+
 // newPlayground is the page at "/" under dev.
 func newPlayground(hub *channels.Hub, apps *tenants.Directory, log *slog.Logger, token string, snippets []dashboard.Snippet) http.Handler {
 	return dashboard.NewPlayground(dashboard.PlaygroundConfig{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -21,6 +22,7 @@ type devInfo struct {
 	URL        string              `json:"url"`
 	Playground string              `json:"playground,omitempty"` // with the token that allows sending
 	Dashboard  string              `json:"dashboard"`
+	SignIn     string              `json:"sign_in,omitempty"` // a link into the dashboard, good once
 	AppID      string              `json:"app_id"`
 	Key        string              `json:"key"`
 	Secret     string              `json:"secret"`
@@ -78,10 +80,16 @@ func (c *cli) dev(cmd *cobra.Command, cfg Config, asJSON bool) error {
 	log := newLogger(cfg, c.stderr)
 	token := strings.ToLower(rand.Text())
 	var info devInfo
+	var signIn string
+	accounts := func(ctx context.Context, a *tenants.Accounts) (err error) {
+		signIn, err = demoSignIn(ctx, a)
+		return err
+	}
 	home := func(at addresses, hub *channels.Hub, apps *tenants.Directory) (h http.Handler, err error) {
 		if info, err = newDevInfo(cfg, at.Main, token); err != nil {
 			return nil, err
 		}
+		info.SignIn = signIn
 		return newPlayground(hub, apps, log, token, info.Snippets), nil
 	}
 	ready := func(at addresses) {
@@ -92,7 +100,7 @@ func (c *cli) dev(cmd *cobra.Command, cfg Config, asJSON bool) error {
 			c.warnPublic(at.Main)
 		}
 	}
-	return run(cmd.Context(), cfg, log, extras{prepare: createDemo, home: home, ready: ready})
+	return run(cmd.Context(), cfg, log, extras{prepare: createDemo, accounts: accounts, home: home, ready: ready})
 }
 
 // warnPublic is loud on purpose: anyone who reaches the port owns the demo app.
@@ -128,6 +136,9 @@ func (c *cli) printDev(info devInfo, asJSON bool) error {
 		row("playground", bold+info.Playground+plain)
 	}
 	row("dashboard", info.Dashboard)
+	if info.SignIn != "" {
+		row("sign in", info.SignIn)
+	}
 	row("key", info.Key)
 	row("secret", info.Secret)
 	_, err := fmt.Fprintln(c.stdout, b.String())

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tidewire/tenants"
+
 	"tidewire/dashboard"
 )
 
@@ -96,6 +98,40 @@ func TestDev(t *testing.T) {
 	// The second time the demo app is there already; the token is a new one.
 	_, again := startDev(t, environ, "--listen", "127.0.0.1:0")
 	require.NotEqual(t, strings.Split(info.Playground, "=")[1], strings.Split(again.Playground, "=")[1])
+}
+
+func TestDevSignsIn(t *testing.T) {
+	t.Parallel()
+	environ := dataDir(t)
+	for range 2 { // the second time the demo user is there already
+		r, info := startDev(t, environ, "--listen", "127.0.0.1:0")
+		require.Contains(t, info.SignIn, info.URL+"/dashboard/login?token=")
+		p := &person{t: t, base: info.URL}
+		link := fields{"token": mailedLink.FindStringSubmatch(info.SignIn)[1]}
+		call[any](p, http.StatusCreated, http.MethodPost, "/sessions/link", link)
+		require.Equal(t, tenants.AppID(demoAppID), call[apiApp](p, 200, http.MethodGet, "/apps/"+demoAppID, nil).ID)
+		call[any](p, 200, http.MethodGet, "/operator/tenants", nil)
+		require.Equal(t, "link_invalid", p.code(404, http.MethodPost, "/sessions/link", link))
+		require.Equal(t, exitOK, r.end())
+	}
+}
+
+// TestFirstOperator follows the link that the first start logs.
+func TestFirstOperator(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	n := startNodeWith(t, extras{}, dir...)
+	link := mailedLink.FindStringSubmatch(n.log.String())
+	require.NotNil(t, link, "the first start logs a link")
+	p := &person{t: t, base: n.url}
+	account := fields{"email": "op@example.com", "password": password}
+	require.Equal(t, "signup_closed", p.code(403, http.MethodPost, "/signup", account))
+	account["setup"] = link[1]
+	call[any](p, 202, http.MethodPost, "/signup", account)
+	p.logIn("op@example.com")
+	call[any](p, 200, http.MethodGet, "/operator/nodes", nil)
+	n.end(t)
+	require.NotContains(t, startNodeWith(t, extras{}, dir...).log.String(), "token=")
 }
 
 func TestDevDoesNotTakeOverAnApp(t *testing.T) {

@@ -23,6 +23,8 @@ import (
 type extras struct {
 	// prepare works on the open database before anything is served.
 	prepare func(context.Context, *sqlstore.Store) error
+	// accounts works on accounts before anything is served.
+	accounts func(context.Context, *tenants.Accounts) error
 	// home makes what is served at "/", instead of the way to the dashboard.
 	home func(addresses, *channels.Hub, *tenants.Directory) (http.Handler, error)
 	// ready is called once everything is served.
@@ -36,6 +38,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	// What can be wrong without a database comes first: then nothing has been
 	// opened or written.
 	tlsConfig, err := loadTLS(cfg)
+	if err != nil {
+		return err
+	}
+	mailer, err := newMailer(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -86,6 +92,11 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		admin: admin,
 		ready: newReadiness(log, readyChecks(store, apps, live)),
 	}
+	if x.accounts != nil {
+		if err := x.accounts(ctx, accounts); err != nil {
+			return err
+		}
+	}
 	if x.home != nil {
 		if parts.home, err = x.home(ports.addresses(), hub, apps); err != nil {
 			return err
@@ -108,7 +119,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	group.Go(func() error { return runCore(counting, "usage", meters.Run) })
 	group.Go(func() error { return runCore(cores, "revocations", revoked.Run) })
 	group.Go(func() error {
-		return runCore(cores, "accounts", func(ctx context.Context) error { return accounts.Run(ctx, tenants.LogMailer{Log: log}) })
+		return runCore(cores, "accounts", func(ctx context.Context) error { return accounts.Run(ctx, mailer) })
 	})
 	if live.run != nil {
 		group.Go(func() error { return runCore(cores, "realtime engine", live.run) })

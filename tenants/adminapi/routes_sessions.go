@@ -7,6 +7,7 @@ import (
 func (a *API) sessionRoutes() []Route {
 	return []Route{
 		row("sessions.create", post, "/sessions", Public, 201, "Sign in; the session is in a cookie no script can read").with(logInBody{}, loggedInView{}, a.logIn),
+		row("sessions.create_by_link", post, "/sessions/link", Public, 201, "Sign in by a link that the command line printed").with(linkBody{}, loggedInView{}, a.logInByLink),
 		row("sessions.list", get, "/sessions", Person, 200, "The own sessions").with(nil, tenants.Session{}, a.sessions).list(),
 		row("sessions.revoke_others", del, "/sessions", Person, 204, "End every own session but this one").with(nil, nil, a.revokeOtherSessions),
 		row("sessions.end", del, "/sessions/current", Person, 204, "Sign out").with(nil, nil, a.logOut),
@@ -30,6 +31,19 @@ func (a *API) logIn(r *Request) (*Reply, error) {
 		return nil, err
 	}
 	token, session, user, err := a.cfg.Accounts.LogIn(r.Context(), r.Meta, in.Email, tenants.NewSecret(in.Password))
+	return loggedIn(r, token, session, user, err)
+}
+
+func (a *API) logInByLink(r *Request) (*Reply, error) {
+	var in linkBody
+	if err := r.Decode(&in); err != nil {
+		return nil, err
+	}
+	token, session, user, err := a.cfg.Accounts.LogInByLink(r.Context(), r.Meta, in.Token)
+	return loggedIn(r, token, session, user, err)
+}
+
+func loggedIn(r *Request, token string, session *tenants.Session, user *tenants.User, err error) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}

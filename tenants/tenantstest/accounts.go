@@ -25,6 +25,7 @@ func TestAccounts(t *testing.T, open func(t *testing.T) (tenants.AccountStore, t
 		"log in":                      testLogIn,
 		"log in throttle":             testLogInThrottle,
 		"sessions":                    testSessions,
+		"log in by link":              testLoginLink,
 		"passwords":                   testPasswords,
 		"links are single-use":        testLinksAreSingleUse,
 		"invitations":                 testInvitations,

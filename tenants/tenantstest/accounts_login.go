@@ -167,3 +167,31 @@ func testLinksAreSingleUse(t *testing.T, w *World) {
 	}
 	require.ErrorIs(t, w.ResendVerification(ctx, late), tenants.ErrThrottled)
 }
+
+func testLoginLink(t *testing.T, w *World) {
+	ctx := t.Context()
+	owner, tenant := w.Owner("ada@example.com", "Acme")
+	_, err := w.LoginLink(ctx, owner, "ada@example.com")
+	RequireCode(t, err, "cli_only")
+	text := func() string {
+		link, err := w.LoginLink(ctx, tenants.CLI(), "ada@example.com")
+		require.NoError(t, err)
+		return linkPattern.FindStringSubmatch(link)[1]
+	}
+	older, newer := text(), text()
+	_, _, _, err = w.LogInByLink(ctx, w.Meta(), older)
+	RequireCode(t, err, "link_invalid")
+	token, _, _, err := w.LogInByLink(ctx, w.Meta(), newer)
+	require.NoError(t, err)
+	c, err := w.SessionCaller(ctx, token, w.Meta())
+	require.NoError(t, err)
+	_, err = w.Tenant(ctx, c, tenant.ID)
+	require.NoError(t, err)
+	_, _, _, err = w.LogInByLink(ctx, w.Meta(), newer)
+	RequireCode(t, err, "link_invalid")
+	late := text()
+	w.Clock.Advance(time.Hour)
+	_, _, _, err = w.LogInByLink(ctx, w.Meta(), late)
+	RequireCode(t, err, "link_invalid")
+	require.ErrorIs(t, w.Reset(ctx, w.Meta(), text(), tenants.NewSecret("another-password-1")), tenants.ErrNotFound, "it is for nothing else")
+}
