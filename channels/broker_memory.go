@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // MemoryBroker is the in-process engine of [Broker], for one node on its own.
 //
 // It has no queue: Publish calls deliver itself, under the lock of the topic's
 // partition. That lock is what gives concurrent publishers one order, and the
-// place where an append to a history and the position it yields will belong.
+// step in which an event is appended to a history.
 // deliver is called for several partitions at once, must not call the broker
 // back, and may keep an event's Data but not the *Event.
 type MemoryBroker struct {
@@ -20,7 +21,8 @@ type MemoryBroker struct {
 	parts [Partitions]memoryPartition
 	// left, if set, is told of a topic nobody here hears any more, under its
 	// partition's lock. Set before Run.
-	left func(Topic)
+	left    func(Topic)
+	weights sync.Map // tenants.AppID → *atomic.Int64: what its histories weigh
 }
 
 // memoryPartition is the share of the topics that has one order.
@@ -29,6 +31,7 @@ type memoryPartition struct {
 	deliver func(*Event) error // nil unless the broker runs
 	topics  map[Topic]struct{}
 	kept    map[Topic]keptEvent // nil while nothing is kept
+	streams map[Topic]*stream   // nil while there is no history
 }
 
 // NewMemoryBroker returns a broker that works once its Run is called.
@@ -44,7 +47,7 @@ func (b *MemoryBroker) Publish(ctx context.Context, evs []Event) ([]Position, er
 	positions := make([]Position, len(evs))
 	var failed *PublishError
 	for i := range evs {
-		pos, err := b.part(evs[i].Topic).publish(&evs[i])
+		pos, err := b.publish(b.part(evs[i].Topic), &evs[i])
 		if err == nil {
 			positions[i] = pos
 			continue
@@ -60,9 +63,9 @@ func (b *MemoryBroker) Publish(ctx context.Context, evs []Event) ([]Position, er
 	return positions, nil
 }
 
-// publish accepts one event: position, then delivery, as one step that no other
-// event of the partition can come between.
-func (p *memoryPartition) publish(ev *Event) (Position, error) {
+// publish accepts one event: position, delivery and append, as one step that no
+// other event of the partition can come between.
+func (b *MemoryBroker) publish(p *memoryPartition, ev *Event) (Position, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.deliver == nil {
@@ -73,15 +76,38 @@ func (p *memoryPartition) publish(ev *Event) (Position, error) {
 	if !ev.Position.IsZero() {
 		ev.Position = Position{}
 	}
+	if ev.Keep.Max > 0 {
+		return b.publishKept(p, ev)
+	}
+	return Position{}, p.pass(ev)
+}
+
+// pass delivers ev, and keeps it if it is to be the topic's last event.
+func (p *memoryPartition) pass(ev *Event) error {
 	if _, ok := p.topics[ev.Topic]; ok {
 		if err := p.deliver(ev); err != nil {
-			return Position{}, err
+			return err
 		}
 	}
 	if ev.CacheTTL > 0 {
 		p.keep(ev)
 	}
-	return Position{}, nil
+	return nil
+}
+
+// publishKept is publish for a topic with history: an event that this node
+// cannot take now has no place in it either.
+func (b *MemoryBroker) publishKept(p *memoryPartition, ev *Event) (Position, error) {
+	now := time.Now()
+	s := b.streamOf(p, ev.Topic, now)
+	ev.Position = Position{Epoch: s.head.Epoch, Offset: s.head.Offset + 1}
+	if err := p.pass(ev); err != nil {
+		s.remember(ev.Keep, now)
+		return Position{}, err
+	}
+	s.append(ev, now)
+	p.makeRoom(ev.Topic, MaxMemoryHistoryBytes)
+	return ev.Position, nil
 }
 
 // Subscribe implements [Broker].

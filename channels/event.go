@@ -24,6 +24,9 @@ const (
 	CountChanged
 	// Terminate closes every connection signed in as the user the topic stands for.
 	Terminate
+	// Missed says that events of the topic may have been lost on the way to this
+	// node before now. It is made by a broker for its own node and never sent.
+	Missed
 )
 
 // Event is one message on one topic.
@@ -46,8 +49,19 @@ type Event struct {
 	// CacheTTL, if positive, makes the broker keep this event as the topic's
 	// last one for that long ([Broker.Last]).
 	CacheTTL time.Duration
+	// Keep, if its Max is positive, makes the broker append this event to the
+	// topic's history ([History]), in the step that publishes it.
+	Keep Retention
 	// Position is the event's place in the channel's history; zero where none is kept.
 	Position Position
+	// At is when a history took the event; set only on what is read from one.
+	At time.Time
+}
+
+// Retention is how much of its past a topic keeps. The zero value is none.
+type Retention struct {
+	Max int           // events
+	TTL time.Duration // of each event
 }
 
 // Position is a place in the history of one channel. Offsets count from 1

@@ -22,6 +22,7 @@ func (p *memoryPartition) keep(ev *Event) {
 	}
 	e := *ev
 	e.Except = "" // it is excluded from the live delivery only
+	e.Keep, e.Position = Retention{}, Position{}
 	p.kept[ev.Topic] = keptEvent{event: e, until: time.Now().Add(ev.CacheTTL)}
 }
 
@@ -65,6 +66,7 @@ func (p *memoryPartition) forgetBefore(now time.Time) {
 			delete(p.kept, t)
 		}
 	}
+	p.forgetStreams(now)
 }
 
 var _ LastEvents = (*MemoryBroker)(nil)

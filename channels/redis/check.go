@@ -14,6 +14,7 @@ const minMajorVersion = 7
 
 // neededRights is what an ACL user needs, in the words of ACL SETUSER.
 const neededRights = "~tw:* &tw:* +ping +info +eval +evalsha +spublish +ssubscribe +sunsubscribe +time +set +get +pttl +incr +expire +persist +exists " +
+	"+del +pexpire +rpush +lpop +ltrim +llen +lindex +lrange " +
 	"+hset +hget +hdel +hlen +hkeys +hvals +hgetall +hincrby +hrandfield +client|setname (and, in a Cluster, +cluster +command)"
 
 // check asks the servers who they are, once, at Open.
@@ -82,11 +83,11 @@ func (c *Client) checkInfo(info map[string]string) error {
 	}
 	if info["aof_enabled"] == "0" {
 		c.log.Warn("redis keeps no append-only file: if it crashes, what it held is lost; set appendonly yes",
-			"version", version, "lost", "events kept by cache channels since the last snapshot; presence is told again by the nodes")
+			"version", version, "lost", "histories and the events kept by cache channels since the last snapshot; presence is told again by the nodes")
 	}
 	if policy := info["maxmemory_policy"]; info["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
 		c.log.Warn("redis evicts keys when its memory is full; set maxmemory-policy noeviction",
-			"maxmemory_policy", policy, "lost", "presence and the events kept by cache channels, silently")
+			"maxmemory_policy", policy, "lost", "presence, histories and the events kept by cache channels, silently")
 	}
 	return nil
 }

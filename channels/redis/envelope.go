@@ -22,7 +22,8 @@ import (
 // Numbers are big endian. Every event has exactly one form, so there is nothing
 // to normalize and nothing to smuggle. The topic is not in it: it is the shard
 // channel. The text parts are UTF-8, because invalid UTF-8 in a frame makes
-// browsers close.
+// browsers close. An event of a history has its place before that, see
+// lua/history.lua.
 const (
 	envelopeVersion = 1
 	headerLen       = 16
@@ -32,6 +33,7 @@ const (
 	// maxEnvelope is far above any event a server accepts and far below what
 	// would hurt a node that is sent garbage.
 	maxEnvelope = 1 << 20
+	maxMillis   = 1<<53 - 1 // of a time
 )
 
 var (
@@ -123,7 +125,11 @@ func decodeEnvelope(s string) (*channels.Event, error) {
 	if len(s) < 2 || len(s) > maxEnvelope {
 		return nil, errMalformed
 	}
-	if s[0] != envelopeVersion {
+	switch s[0] {
+	case envelopeVersion:
+	case placedVersion:
+		return decodePlaced(s)
+	default:
 		return nil, errVersion
 	}
 	ev := &channels.Event{Kind: channels.EventKind(s[1])}

@@ -14,6 +14,8 @@ import (
 const (
 	useEvents    = "e" // of a topic: its shard channel
 	useLast      = "l" // of a topic: the last event, if kept
+	usePlace     = "p" // of a topic: where its history ends
+	useHistory   = "y" // of a topic: the events of its history
 	useCounts    = "c" // of a topic: subscriptions by node
 	useMembers   = "m" // of a topic: users, the nodes they are on, their info
 	useSeq       = "s" // of a topic: the number of the last change of its members

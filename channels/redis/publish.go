@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -27,8 +26,8 @@ const keepScript = `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return redis.call('SPUBLISH', KEYS[2], ARGV[3] or ARGV[1])`
 
 // Publish implements [channels.Broker]: one pipelined round, or one per master
-// of a Cluster, two seconds at most. An event that cannot be encoded fails the
-// whole call before anything is sent.
+// of a Cluster, two seconds at most; another for scripts Redis has forgotten. An
+// event that cannot be encoded fails the whole call before anything is sent.
 func (b *Broker) Publish(ctx context.Context, evs []channels.Event) ([]channels.Position, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
@@ -43,12 +42,15 @@ func (b *Broker) Publish(ctx context.Context, evs []channels.Event) ([]channels.
 	bounded, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
 	pipe := b.c.rdb.Pipeline()
-	cmds, err := queuePublishes(bounded, pipe, evs)
+	cmds, kept, err := queuePublishes(bounded, pipe, evs)
 	if err != nil {
 		return nil, err
 	}
 	_, err = pipe.Exec(bounded)
 	failed := failedPublishes(cmds, err)
+	if kept != nil {
+		failed = b.concludeAppends(bounded, kept, positions, failed, err)
+	}
 	if failed == nil {
 		b.c.counters.published.Add(uint64(len(evs)))
 		return positions, nil
@@ -61,26 +63,37 @@ func (b *Broker) Publish(ctx context.Context, evs []channels.Event) ([]channels.
 	return positions, failed
 }
 
-// queuePublishes puts one command per event into pipe.
-func queuePublishes(ctx context.Context, pipe goredis.Pipeliner, evs []channels.Event) ([]*goredis.IntCmd, error) {
+// queuePublishes puts one command per event into pipe. cmds has nil for the
+// events of histories, which are in kept.
+func queuePublishes(ctx context.Context, pipe goredis.Pipeliner, evs []channels.Event) (cmds []*goredis.IntCmd, kept []appending, err error) {
 	size := 0
 	for i := range evs {
 		ev := &evs[i]
 		size += headerLen + len(ev.Name) + len(ev.Except) + len(ev.UserID) + len(ev.Data)
 	}
 	buf := make([]byte, 0, size)
-	cmds := make([]*goredis.IntCmd, 0, len(evs))
+	cmds = make([]*goredis.IntCmd, 0, len(evs))
 	for i := range evs {
+		if evs[i].Keep.Max > 0 {
+			one, rest, err := newAppending(buf, i, &evs[i])
+			if err != nil {
+				return nil, nil, fmt.Errorf("publish event %d: %w", i, err)
+			}
+			buf = rest
+			one.queue(ctx, pipe, "evalsha", appendScript.digest)
+			kept, cmds = append(kept, one), append(cmds, nil)
+			continue
+		}
 		cmd, rest, err := publishCommand(ctx, buf, &evs[i])
 		if err != nil {
-			return nil, fmt.Errorf("publish event %d: %w", i, err)
+			return nil, nil, fmt.Errorf("publish event %d: %w", i, err)
 		}
 		buf = rest
 		cmd.SetVal(noReply)
 		cmds = append(cmds, cmd)
 		_ = pipe.Process(ctx, publishCmd{cmd})
 	}
-	return cmds, nil
+	return cmds, kept, nil
 }
 
 // publishCommand makes the command for one event. Its envelopes are appended to
@@ -103,12 +116,10 @@ func publishCommand(ctx context.Context, buf []byte, ev *channels.Event) (*gored
 	if err != nil {
 		return nil, buf, err
 	}
-	ttl := int64((ev.CacheTTL + time.Millisecond - 1) / time.Millisecond)
+	ttl := millis(ev.CacheTTL)
 	args := []any{"eval", keepScript, 2, key, channel, live, ttl}
 	if ev.Except != "" {
-		all := *ev
-		all.Except = "" // excluded from the live delivery only
-		kept, rest, err := envelope(buf, &all)
+		kept, rest, err := keptEnvelope(buf, ev)
 		if err != nil {
 			return nil, buf, err
 		}
@@ -118,6 +129,14 @@ func publishCommand(ctx context.Context, buf []byte, ev *channels.Event) (*gored
 	cmd := goredis.NewIntCmd(ctx, args...)
 	cmd.SetFirstKeyPos(3)
 	return cmd, buf, nil
+}
+
+// keptEnvelope appends the envelope of ev as its topic's last event: it is
+// excluded from the live delivery only.
+func keptEnvelope(buf []byte, ev *channels.Event) (env, rest []byte, err error) {
+	all := *ev
+	all.Except = ""
+	return envelope(buf, &all)
 }
 
 // envelope appends ev's envelope to buf and returns it, and buf.
@@ -134,6 +153,9 @@ func envelope(buf []byte, ev *channels.Event) (env, rest []byte, err error) {
 func failedPublishes(cmds []*goredis.IntCmd, execErr error) *channels.PublishError {
 	var failed *channels.PublishError
 	for i, cmd := range cmds {
+		if cmd == nil {
+			continue
+		}
 		err := cmd.Err()
 		if err == nil && cmd.Val() != noReply {
 			continue
