@@ -21,6 +21,7 @@ type person struct {
 	base   string
 	cookie string
 	token  string
+	ip     string // said to a trusted proxy; empty = its own
 }
 
 // call sends a request, its body encoded if there is one, and reads the answer
@@ -50,6 +51,9 @@ func (p *person) do(method, path string, body any) (int, http.Header, string) {
 	if p.cookie != "" {
 		header.Set("Cookie", p.cookie)
 	}
+	if p.ip != "" {
+		header.Set("X-Forwarded-For", p.ip)
+	}
 	if p.token != "" {
 		header.Set("Authorization", "Bearer "+p.token)
 	}
@@ -71,7 +75,11 @@ func (p *person) code(want int, method, path string, body any) string {
 // signUp makes an account and signs in; invitation may be empty.
 func signUp(t *testing.T, base, email, tenant, invitation string) *person {
 	t.Helper()
-	p := &person{t: t, base: base}
+	return (&person{t: t, base: base}).signUp(email, tenant, invitation)
+}
+
+func (p *person) signUp(email, tenant, invitation string) *person {
+	p.t.Helper()
 	body := fields{"email": email, "password": password}
 	if tenant != "" {
 		body["tenant_name"] = tenant
