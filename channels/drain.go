@@ -23,16 +23,8 @@ func (h *Hub) Drain(ctx context.Context, over time.Duration) error {
 	}
 	h.mu.Unlock()
 
-	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
-	batches := (len(conns) + drainBatch - 1) / drainBatch
-	r := &Refusal{Code: CodeReconnect, Message: messageDraining}
-	for i, c := range conns {
-		c.Close(r)
-		if i%drainBatch == drainBatch-1 {
-			if err := pause(ctx, over/time.Duration(batches)); err != nil {
-				return err
-			}
-		}
+	if err := CloseSpread(ctx, conns, over); err != nil {
+		return err
 	}
 	for h.Stats().Connections > 0 {
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
@@ -41,6 +33,25 @@ func (h *Hub) Drain(ctx context.Context, over time.Duration) error {
 	}
 	return nil
 }
+
+// CloseSpread closes connections with [CodeReconnect], spread over the time
+// given: clients come back at once, and should not all come together.
+func CloseSpread(ctx context.Context, conns []*Conn, over time.Duration) error {
+	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
+	batches := (len(conns) + drainBatch - 1) / drainBatch
+	for i, c := range conns {
+		c.Close(Draining())
+		if i%drainBatch == drainBatch-1 {
+			if err := pause(ctx, over/time.Duration(batches)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Draining is the refusal of a node that is going away.
+func Draining() *Refusal { return &Refusal{Code: CodeReconnect, Message: messageDraining} }
 
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

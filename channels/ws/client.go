@@ -29,7 +29,7 @@ type client struct {
 
 // arrival is what is needed of a client only until it is connected.
 type arrival struct {
-	entry   *entry
+	entry   *channels.Entry
 	scratch *bufio.ReadWriter // lent to the library
 }
 

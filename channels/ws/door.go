@@ -13,20 +13,12 @@ import (
 	"github.com/olahol/melody"
 
 	"tidewire/channels"
-	"tidewire/tenants"
 )
-
-// Apps is what the door asks of the tenants' floor.
-type Apps interface {
-	// ByKey returns the app a key belongs to; tenants.ErrNotFound if there is
-	// none, another error if the answer is not known.
-	ByKey(ctx context.Context, key string) (*tenants.App, error)
-}
 
 // Config sets up a [Door]. Hub and Apps are required.
 type Config struct {
 	Hub  *channels.Hub
-	Apps Apps
+	Apps channels.Apps
 	Log  *slog.Logger
 	// MaxFrameBytes caps one inbound message; 32768 by default.
 	MaxFrameBytes int64
@@ -58,9 +50,6 @@ func (c Config) withDefaults() Config {
 	if c.SendBuffer <= 0 {
 		c.SendBuffer = 64 << 10
 	}
-	if c.IsTLS == nil {
-		c.IsTLS = func(r *http.Request) bool { return r.TLS != nil }
-	}
 	return c
 }
 
@@ -68,6 +57,7 @@ func (c Config) withDefaults() Config {
 type Door struct {
 	cfg     Config
 	hub     *channels.Hub
+	gate    channels.Gate
 	melody  *melody.Melody
 	pool    *pool
 	settler settler
@@ -77,7 +67,8 @@ type Door struct {
 // New makes a door. Its connections must come through [Listen].
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
-	d := &Door{cfg: cfg, hub: cfg.Hub, melody: melody.New(), pool: newPool()}
+	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS}
+	d := &Door{cfg: cfg, hub: cfg.Hub, gate: gate.WithDefaults(), melody: melody.New(), pool: newPool()}
 	m := d.melody
 	m.Upgrader = &websocket.Upgrader{
 		// A larger read buffer would spare a long frame a second read(2) and cost
@@ -126,7 +117,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // takeOver hijacks the connection and puts the client between it and the library.
-func (d *Door) takeOver(w http.ResponseWriter, e *entry) (*client, error) {
+func (d *Door) takeOver(w http.ResponseWriter, e *channels.Entry) (*client, error) {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
 		return nil, errors.New("not HTTP/1.1")

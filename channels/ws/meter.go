@@ -3,6 +3,8 @@ package ws
 import (
 	"encoding/binary"
 	"time"
+
+	"tidewire/channels"
 )
 
 const (
@@ -31,19 +33,9 @@ type meter struct {
 	fragments uint8 // frames of the unfinished message
 	over      bool  // frames were sent faster than frameRate: wait before reading on
 
-	control, frames bucket
+	control, frames channels.Bucket
 	lastRead        int64 // unix nanoseconds
 	begun           int64 // when the unfinished message began; 0 between messages
-}
-
-// bucket is a token bucket in 8 bytes: the time until which the past is paid.
-type bucket struct{ paid int64 } // unix nanoseconds
-
-// spend takes one token and reports whether the rate and burst allow it.
-func (b *bucket) spend(now int64, rate, burst int64) bool {
-	cost := int64(time.Second) / rate
-	b.paid = max(b.paid, now-burst*cost) + cost
-	return b.paid <= now
 }
 
 // read looks at bytes just received.
@@ -104,12 +96,12 @@ func (m *meter) frame(now int64) error {
 		m.skip = int64(size)
 	}
 	if opcode >= 8 {
-		if !m.control.spend(now, controlRate, controlBurst) {
+		if !m.control.Spend(now, controlRate, controlBurst) {
 			return errFlood
 		}
 		return nil
 	}
-	if !m.frames.spend(now, frameRate, frameBurst) {
+	if !m.frames.Spend(now, frameRate, frameBurst) {
 		m.over = true
 	}
 	if fin {
@@ -126,7 +118,7 @@ func (m *meter) frame(now int64) error {
 func (m *meter) hold() {
 	if m.over {
 		m.over = false
-		<-time.After(min(time.Duration(m.frames.paid-time.Now().UnixNano()), time.Second))
+		<-time.After(min(m.frames.Debt(time.Now().UnixNano()), time.Second))
 	}
 }
 

@@ -136,9 +136,9 @@ func (c *client) connect() {
 		})
 	}
 	var line *fanout.Line
-	c.conn, line = c.door.hub.Connect(e.app, e.key, c.transport, e.refusal)
+	c.conn, line = c.door.hub.Connect(e.App, e.Key, c.transport, e.Refusal)
 	c.line.Store(line)
-	if c.conn != nil && e.claims != nil {
-		c.conn.Authenticate(context.Background(), e.claims)
+	if c.conn != nil && e.Claims != nil {
+		c.conn.Authenticate(context.Background(), e.Claims)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"tidewire/channels"
 	channelsadmin "tidewire/channels/adminapi"
 	"tidewire/channels/api"
+	"tidewire/channels/sockjs"
+	"tidewire/channels/sse"
 	"tidewire/channels/ws"
 	"tidewire/tenants"
 	"tidewire/tenants/jwks"
@@ -77,10 +79,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
 	revoked.OnChange(hub.RecheckTokens)
-	door := ws.New(ws.Config{
-		Hub: hub, Apps: apps, Log: log,
-		MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: forwardedTLS(cfg.TrustedProxies),
-	})
+	isTLS := forwardedTLS(cfg.TrustedProxies)
+	door := ws.New(ws.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS})
 	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
 	admin, err := newAdmin(cfg, accounts, store, live, log, channelsadmin.Routes(hub, apps)...)
 	if err != nil {
@@ -88,6 +88,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	parts := routes{
 		ws:    door,
+		http:  sockjs.New(sockjs.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: cfg.MaxFrameBytes, IsTLS: isTLS}),
+		sse:   sse.New(sse.Config{Hub: hub, Apps: apps, Log: log, IsTLS: isTLS}),
 		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log}),
 		admin: admin,
 		ready: newReadiness(log, readyChecks(store, apps, live)),
@@ -106,6 +108,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	if err != nil {
 		return err
 	}
+	// Requests that wait for events end only when they are told to.
+	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
 	metrics := newMetricsServer(hub, live, log)
 
 	group, running := errgroup.WithContext(ctx)
@@ -131,7 +135,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	group.Go(func() error {
 		<-running.Done()
-		stop{log: log, timeout: cfg.ShutdownTimeout}.all(parts.ready, srv, door, stopCores, metrics)
+		stop{log: log, timeout: cfg.ShutdownTimeout}.all(parts, srv, door, stopCores, metrics)
 		return nil
 	})
 	log.Info("serving", "listen", ports.main.Addr().String(), "database", store.Dialect(), "realtime", live.engine, "tls", cfg.TLSCert != "")
@@ -163,17 +167,18 @@ type stop struct {
 
 // all takes the node out of the load balancer, ends the HTTP requests under
 // way, sends the clients to another node, and only then stops the cores.
-func (s stop) all(ready *readiness, srv *http.Server, door *ws.Door, stopCores func(), metrics *http.Server) {
+func (s stop) all(parts routes, srv *http.Server, door *ws.Door, stopCores func(), metrics *http.Server) {
 	s.log.Info("stopping", "timeout", s.timeout.String())
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	ready.drain()
+	parts.ready.drain()
 	s.shutdown(ctx, srv, s.timeout/4)
 	if err := door.Drain(ctx, s.timeout/4); err != nil {
 		s.log.Warn("connections left at the end of the shutdown timeout are cut", "error", err)
 	}
 	closePart(s.log, "websocket door", door.Close)
+	closePart(s.log, "fallback door", parts.http.Close)
 	stopCores()
 	s.shutdown(ctx, metrics, time.Second)
 	s.log.Info("stopped", "took", time.Since(start).Round(time.Millisecond).String())
@@ -187,6 +192,14 @@ func (s stop) shutdown(ctx context.Context, srv *http.Server, most time.Duration
 	if err := srv.Shutdown(ctx); err != nil {
 		s.log.Warn("requests left under way are cut", "error", err)
 		_ = srv.Close()
+	}
+}
+
+// drainFallbacks has the clients of the HTTP transports sent away as soon as
+// srv stops accepting.
+func drainFallbacks(srv *http.Server, over time.Duration, parts routes) {
+	for _, drain := range []func(context.Context, time.Duration) error{parts.http.Drain, parts.sse.Drain} {
+		srv.RegisterOnShutdown(func() { _ = drain(context.Background(), over) })
 	}
 }
 

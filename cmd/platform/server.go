@@ -13,12 +13,16 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"tidewire/channels/sockjs"
+	"tidewire/channels/sse"
 	"tidewire/dashboard"
 )
 
 // routes are the parts that answer requests on the main port.
 type routes struct {
 	ws    http.Handler                    // GET /app/{key}
+	http  *sockjs.Door                    // POST /pusher/app/{key}/…
+	sse   *sse.Door                       // GET /sse/app/{key}
 	api   interface{ Mount(gin.IRouter) } // /apps/{id}/…
 	admin http.Handler                    // /api/…
 	ready *readiness
@@ -98,6 +102,8 @@ func newRouter(cfg Config, log *slog.Logger, parts routes) (http.Handler, error)
 	r.Use(logRequests(log), recoverPanics(log), allowOrigins)
 	// The door refuses what is no key, inside the socket with a code.
 	r.Any("/app/*key", gin.WrapH(parts.ws))
+	r.Any(sockjs.Prefix+"*path", gin.WrapH(parts.http))
+	r.Any(sse.Prefix+"*path", gin.WrapH(parts.sse))
 	parts.api.Mount(r)
 	r.Any("/api/*path", gin.WrapH(parts.admin))
 

@@ -1,0 +1,132 @@
+package channels
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tidewire/tenants"
+)
+
+// lookupTime bounds how long a client that comes in waits for an app that is
+// not in memory.
+const lookupTime = 5 * time.Second
+
+// Apps is what the doors for clients ask of the tenants' floor.
+type Apps interface {
+	// ByKey returns the app a key belongs to; tenants.ErrNotFound if there is
+	// none, another error if the answer is not known.
+	ByKey(ctx context.Context, key string) (*tenants.App, error)
+}
+
+// Gate is the one check of clients that come in, whatever the transport. Hub
+// and Apps are required.
+type Gate struct {
+	Hub  *Hub
+	Apps Apps
+	Log  *slog.Logger // nil logs nothing
+	// IsTLS reports whether the client itself speaks TLS, to us or to a trusted
+	// proxy; by default whether the request does.
+	IsTLS func(*http.Request) bool
+}
+
+// WithDefaults fills in what was left out.
+func (g Gate) WithDefaults() Gate {
+	if g.Log == nil {
+		g.Log = slog.New(slog.DiscardHandler)
+	}
+	if g.IsTLS == nil {
+		g.IsTLS = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	return g
+}
+
+// Entry is who is coming in, and whether they may.
+type Entry struct {
+	App     *tenants.App // nil if it is not known
+	Key     string
+	Claims  *tenants.JWTClaims // of the token it came with; nil for none
+	Refusal *Refusal           // nil if they may
+}
+
+// Check finds the app of key, and the reason to refuse if there is one. What it
+// reads of the request is the query's protocol and token, the Origin and
+// whether it came over TLS.
+func (g *Gate) Check(r *http.Request, key string) *Entry {
+	return g.check(r, key, checkProtocol(r.URL.Query().Get("protocol")))
+}
+
+// CheckPlain is [Gate.Check] for transports that have no protocol version.
+func (g *Gate) CheckPlain(r *http.Request, key string) *Entry { return g.check(r, key, nil) }
+
+func (g *Gate) check(r *http.Request, key string, version *Refusal) *Entry {
+	ctx, cancel := context.WithTimeout(r.Context(), lookupTime)
+	defer cancel()
+	app, err := g.Apps.ByKey(ctx, key)
+	e := &Entry{App: app, Key: key}
+	switch {
+	case errors.Is(err, tenants.ErrNotFound):
+		e.Refusal = Refuse(CodeAppUnknown, "App key %.64s does not exist. Check the key, and that the app was created on this server.", key)
+	case err != nil:
+		g.Log.WarnContext(ctx, "app look-up", "error", err)
+		e.Refusal = Unknown()
+	default:
+		if e.Refusal = Servable(app, key); e.Refusal == nil {
+			e.Refusal = g.travelled(app, r, version)
+		}
+		if e.Refusal == nil {
+			e.checkToken(ctx, g.Hub, r)
+		}
+	}
+	return e
+}
+
+// travelled judges how the client got here.
+func (g *Gate) travelled(app *tenants.App, r *http.Request, version *Refusal) *Refusal {
+	if app.Settings.ForceTLS && !g.IsTLS(r) {
+		return Refuse(CodeTLSOnly, "Application only accepts SSL connections, reconnect using wss://")
+	}
+	if version != nil {
+		return version
+	}
+	if origin := r.Header.Get("Origin"); !app.Settings.OriginAllowed(origin) {
+		return Refuse(CodeUnauthorized, "Origin %.100q is not in this app's allowed_origins", origin)
+	}
+	return nil
+}
+
+// Passes reports whether a later request of a client that is in already came
+// by a way its app allows.
+func (g *Gate) Passes(app *tenants.App, r *http.Request) bool { return g.travelled(app, r, nil) == nil }
+
+// checkToken verifies the token in the query, if there is one: the last thing
+// that is looked at, since it costs the most.
+func (e *Entry) checkToken(ctx context.Context, hub *Hub, r *http.Request) {
+	switch given := r.URL.Query()["token"]; len(given) {
+	case 0:
+	case 1:
+		e.Claims, e.Refusal = hub.VerifyConnectToken(ctx, e.App, given[0])
+	default:
+		e.Refusal = Refuse(CodeUnauthorized, "Invalid token: it is given several times in the query. Send one.")
+	}
+}
+
+func checkProtocol(version string) *Refusal {
+	if version == "" {
+		return Refuse(CodeProtocolMissing, "No protocol version supplied. Add ?protocol=7.")
+	}
+	n, err := strconv.Atoi(version)
+	if err != nil {
+		return Refuse(CodeProtocolInvalid, "Invalid protocol version %.20q. Use ?protocol=7.", version)
+	}
+	if n < 5 || n > 7 {
+		return Refuse(CodeProtocolUnsupport, "Unsupported protocol version %d. This server speaks 5, 6 and 7.", n)
+	}
+	return nil
+}
+
+// CountRefused counts a client that a door refused without a connection.
+func (h *Hub) CountRefused() { h.stats.refused.Add(1) }
