@@ -86,8 +86,9 @@ fuzz: ## fuzz every target for FUZZTIME (10s)
 	@GO="$(GO)" .ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## measure against other ways to build this (ARGS="-quick")
+bench: bin/testenv ## measure against other ways to build this (ARGS="-quick"), and an installation of 1,000 tenants
 	$(GO) run ./bench $(ARGS)
+	./bin/testenv -need postgres -- $(GO) test ./tenants/sqlstore -run '^$$' -bench ThousandTenants -benchtime 300x
 
 .PHONY: release
 release: dashboard ## static binaries for every platform, with checksums, in dist/
