@@ -18,7 +18,7 @@ const changeTime = 2 * time.Second
 // attend makes a connection a member of a presence channel: the engine is told,
 // then the connection is given the member list and put into the group at one
 // moment of the sequence of changes.
-func (h *Hub) attend(ctx context.Context, ch *channel, m Member, limit int, join func(list *fanout.Frame)) error {
+func (h *Hub) attend(ctx context.Context, ch *channel, m Member, limit int, join func(list []byte)) error {
 	end, err := ch.count.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -109,6 +109,9 @@ func (h *Hub) tellDepartures(ctx context.Context, ch *channel) error {
 
 // loadChannel fills what a channel that was just subscribed keeps of its topic.
 func (h *Hub) loadChannel(ctx context.Context, ch *channel) error {
+	if err := h.loadPast(ctx, ch); err != nil {
+		return err
+	}
 	if ch.roster == nil {
 		return nil
 	}
@@ -154,8 +157,8 @@ func (h *Hub) announceMember(ch *channel, ev *Event) {
 	switch ev.Kind {
 	case MemberAdded:
 		m := wire.Member{ID: ev.UserID, Info: ev.Data}
-		h.plane.Announce(ch.group, countChange(ch.usage, fanout.NewText(wire.AppendMemberAdded(room(n), name, m))), nil)
+		h.announce(ch, countChange(ch.usage, fanout.NewText(wire.AppendMemberAdded(room(n), name, m))))
 	case MemberRemoved:
-		h.plane.Announce(ch.group, countChange(ch.usage, fanout.NewText(wire.AppendMemberRemoved(room(n), name, ev.UserID))), nil)
+		h.announce(ch, countChange(ch.usage, fanout.NewText(wire.AppendMemberRemoved(room(n), name, ev.UserID))))
 	}
 }

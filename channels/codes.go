@@ -25,6 +25,7 @@ const (
 	messageSlow            = "This client reads more slowly than it is sent to and was cut off. Reconnect; if it happens often, subscribe to fewer channels or send less."
 	messageDraining        = "This server is restarting. Reconnect."
 	messageDependencyAway  = "The server cannot check this app right now. Reconnect in a moment."
+	messageGap             = "Events of a channel were missed on the way here. Reconnect and resume."
 	messagePongMissing     = "Pong reply not received in time"
 	messageTooManyChannels = "This connection has subscribed to %d channels, the most this app allows. Unsubscribe from some, or raise max_channels_per_connection."
 )

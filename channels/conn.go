@@ -28,6 +28,9 @@ type Conn struct {
 	subs   []subscription
 	user   *signedIn // nil until signed in
 	events rate
+	reads  rate // of history
+	// serials says that the client is told where in a history an event is.
+	serials bool
 	limbo  *time.Timer // closes a connection that is not authorized in time; nil if it need not be
 
 	tokens atomic.Pointer[tokens] // nil unless it showed a JWT
@@ -138,6 +141,8 @@ func (c *Conn) dispatch(ctx context.Context, message []byte) error {
 		return c.signin(ctx, f.Data)
 	case EventAuth:
 		return c.auth(ctx, f.Data)
+	case EventHistory:
+		return c.pastRequest(ctx, f.Data)
 	}
 	if IsClientEvent(f.Event) {
 		return c.clientEvent(ctx, &f)

@@ -109,7 +109,7 @@ func (h *Hub) sendPendingCount(ch *channel) {
 func (h *Hub) sendCount(ch *channel, total int) {
 	ch.count.sent, ch.count.pending = time.Now(), -1
 	frame := fanout.NewText(wire.AppendSubscriptionCount(room(128+len(ch.topic.Channel)), ch.topic.Channel, total))
-	h.plane.Announce(ch.group, frame, nil)
+	h.announce(ch, frame)
 }
 
 // untold is the set of channels whose presence engine is behind. Each is held

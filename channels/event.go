@@ -1,7 +1,7 @@
 package channels
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -76,4 +76,4 @@ type Position struct {
 func (p Position) IsZero() bool { return p.Epoch == "" && p.Offset == 0 }
 
 // String gives the position as "epoch:offset", the serial of the wire.
-func (p Position) String() string { return fmt.Sprintf("%s:%d", p.Epoch, p.Offset) }
+func (p Position) String() string { return p.Epoch + ":" + strconv.FormatUint(p.Offset, 10) }

@@ -18,8 +18,14 @@ func errorFrame(code int, message string) *fanout.Frame {
 	return fanout.NewText(wire.AppendError(room(64+len(message)), code, message))
 }
 
-func succeededFrame(channel string) *fanout.Frame {
-	return fanout.NewText(wire.AppendSubscriptionSucceeded(room(96+len(channel)), channel))
+func succeeded(channel string) []byte {
+	return wire.AppendSubscriptionSucceeded(room(96+len(channel)), channel)
+}
+
+// placedFrame is eventFrame for clients that are told serials.
+func placedFrame(ev *Event) *fanout.Frame {
+	n := 112 + len(ev.Topic.Channel) + len(ev.Name) + len(ev.Data) + len(ev.UserID)
+	return fanout.NewText(wire.AppendPlacedEvent(room(n), ev.Name, ev.Topic.Channel, ev.Data, ev.UserID, ev.Position.String()))
 }
 
 func eventFrame(ev *Event) *fanout.Frame {

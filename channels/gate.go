@@ -49,11 +49,12 @@ type Entry struct {
 	App     *tenants.App // nil if it is not known
 	Key     string
 	Claims  *tenants.JWTClaims // of the token it came with; nil for none
+	Serials bool               // it asks to be told serials, with tidewire=1
 	Refusal *Refusal           // nil if they may
 }
 
 // Check finds the app of key, and the reason to refuse if there is one. What it
-// reads of the request is the query's protocol and token, the Origin and
+// reads of the request is the query's protocol, token and tidewire, the Origin and
 // whether it came over TLS.
 func (g *Gate) Check(r *http.Request, key string) *Entry {
 	return g.check(r, key, checkProtocol(r.URL.Query().Get("protocol")))
@@ -66,7 +67,7 @@ func (g *Gate) check(r *http.Request, key string, version *Refusal) *Entry {
 	ctx, cancel := context.WithTimeout(r.Context(), lookupTime)
 	defer cancel()
 	app, err := g.Apps.ByKey(ctx, key)
-	e := &Entry{App: app, Key: key}
+	e := &Entry{App: app, Key: key, Serials: r.URL.Query().Get("tidewire") == "1"}
 	switch {
 	case errors.Is(err, tenants.ErrNotFound):
 		e.Refusal = Refuse(CodeAppUnknown, "App key %.64s does not exist. Check the key, and that the app was created on this server.", key)

@@ -9,13 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidewire/channels/fanout"
 	"tidewire/tenants"
 )
 
-// HubConfig sets up a [Hub]. Broker, which must have [LastEvents] too, and
+// HubConfig sets up a [Hub]. Broker, which must have [LastEvents] and [History] too, and
 // Presence are required.
 type HubConfig struct {
 	Broker   Broker
@@ -48,12 +49,15 @@ type Hub struct {
 	cfg      HubConfig
 	broker   Broker
 	last     LastEvents
+	history  History
 	presence Presence
 	log      *slog.Logger
 	plane    *fanout.Plane
 	registry registry
 	stats    hubCounters
 	untold   untold
+	// recentBytes is what all channels hold for resuming.
+	recentBytes atomic.Int64
 	tasks    tasks
 
 	mu       sync.RWMutex
@@ -74,8 +78,12 @@ func NewHub(cfg HubConfig) *Hub {
 	if !ok {
 		panic("channels: the broker keeps no last events")
 	}
+	history, ok := cfg.Broker.(History)
+	if !ok {
+		panic("channels: the broker keeps no history")
+	}
 	h := &Hub{
-		cfg: cfg, broker: cfg.Broker, last: last, presence: cfg.Presence, log: cfg.Log,
+		cfg: cfg, broker: cfg.Broker, last: last, history: history, presence: cfg.Presence, log: cfg.Log,
 		plane:  fanout.New(cfg.Fanout),
 		spaces: make(map[tenants.AppID]*space),
 	}
@@ -94,6 +102,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		h.registry.run,
 		h.retell,
 		h.tasks.run,
+		h.checkPasts,
 		func(ctx context.Context) error { return h.broker.Run(ctx, h.deliver) },
 	} {
 		wg.Go(func() { cancel(run(ctx)) }) // whoever returns first ends the others
@@ -114,6 +123,7 @@ func (h *Hub) publish(ctx context.Context, app *tenants.App, evs []Event) ([]Pos
 		if kind, _ := Classify(evs[i].Topic.Channel); kind.Cache() && !IsClientEvent(evs[i].Name) {
 			evs[i].CacheTTL = time.Duration(app.Settings.CacheTTLSeconds) * time.Second
 		}
+		evs[i].Keep = retentionOf(&app.Settings, evs[i].Topic.Channel)
 	}
 	return h.broker.Publish(ctx, evs)
 }
@@ -138,6 +148,8 @@ func (h *Hub) deliver(ev *Event) error {
 		}
 	case Terminate:
 		h.userChanged(ev)
+	case Missed:
+		h.missed(ch)
 	}
 	return nil
 }
@@ -146,6 +158,12 @@ func (h *Hub) deliverMessage(ch *channel, ev *Event) error {
 	var except *fanout.Line
 	if ev.Except != "" {
 		except = h.lineOf(ev.Topic.App, ev.Except)
+	}
+	if !ev.Position.IsZero() {
+		return h.deliverPlaced(ch, ev, except)
+	}
+	if p := ch.past.Load(); p != nil {
+		return h.send(ch, p, ev, except)
 	}
 	frame := countDeliveries(ch.usage, eventFrame(ev))
 	var ok bool

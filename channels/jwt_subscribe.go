@@ -89,7 +89,11 @@ func (c *Conn) tokenMember(req *wire.Subscribe, claims *tenants.JWTClaims) (*Mem
 
 // mayPublish says why the connection may not send client events on a channel it
 // is in.
-func (c *Conn) mayPublish(s *subscription) error {
+func (c *Conn) mayPublish(s *subscription) error { return c.mayDo(s, tenants.CapPublish) }
+
+// mayDo says why the token behind a subscription, if it rests on one, does not
+// allow more than to listen.
+func (c *Conn) mayDo(s *subscription, what tenants.Capability) error {
 	channel, held := s.channel.topic.Channel, c.tokens.Load()
 	var claims *tenants.JWTClaims
 	switch s.rests {
@@ -100,8 +104,8 @@ func (c *Conn) mayPublish(s *subscription) error {
 	case onChannel:
 		claims = held.channels[channel]
 	}
-	if claims == nil || !claims.Allows(channel, tenants.CapPublish) {
-		return complain("The token behind this subscription does not allow publish on %s. Add that to its capabilities.", channel)
+	if claims == nil || !claims.Allows(channel, what) {
+		return complain("The token behind this subscription does not allow %s on %s. Add that to its capabilities.", what, channel)
 	}
 	return nil
 }

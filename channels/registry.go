@@ -3,6 +3,7 @@ package channels
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidewire/channels/fanout"
@@ -18,6 +19,8 @@ type channel struct {
 	cache  *lastEvent        // static; cache channels only
 	usage  *tenants.AppUsage // static; nil if nothing is counted
 	count  localCount
+	// past is nil until an event of a history, or a client that is told serials, comes.
+	past atomic.Pointer[past]
 
 	// guarded by the stripe
 	refs    int           // connections in it, and whoever else wants to hear it

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 )
 
@@ -157,14 +156,14 @@ func (r *roster) reach(ctx context.Context, seq uint64) error {
 	}
 }
 
-// admit calls join with the frame that lists the members, at one moment of the
+// admit calls join with the text that lists the members, at one moment of the
 // sequence of changes.
-func (r *roster) admit(channel string, join func(list *fanout.Frame)) {
+func (r *roster) admit(channel string, join func(list []byte)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 160 + len(channel)
 	for i := range r.members {
 		n += 24 + 3*len(r.members[i].ID) + 2*len(r.members[i].Info)
 	}
-	join(fanout.NewText(wire.AppendPresenceSucceeded(room(n), channel, r.members)))
+	join(wire.AppendPresenceSucceeded(room(n), channel, r.members))
 }

@@ -9,6 +9,7 @@ import (
 type hubCounters struct {
 	published, busy, connects, refused atomic.Int64
 	frames, complaints, resyncs        atomic.Int64
+	refills, historyGaps, historyLost  atomic.Int64
 }
 
 // Stats is a snapshot of what a hub has and has done since it started.
@@ -17,13 +18,16 @@ type Stats struct {
 	Channels    int64 // topics with subscribers on this node now
 	Apps        int64 // apps with connections on this node now
 
-	Connects   int64 // connections accepted
-	Refused    int64 // connections refused with a code
-	FramesIn   int64 // frames received from clients
-	Complaints int64 // error frames sent on connections that stayed open
-	Published  int64 // events handed to the broker by this node
-	Busy       int64 // events refused because too much was undelivered
-	Resyncs    int64 // times the members of a channel were read anew after a missed change
+	Connects    int64 // connections accepted
+	Refused     int64 // connections refused with a code
+	FramesIn    int64 // frames received from clients
+	Complaints  int64 // error frames sent on connections that stayed open
+	Published   int64 // events handed to the broker by this node
+	Busy        int64 // events refused because too much was undelivered
+	Refills     int64 // times events of a history were read that the broker had not brought
+	HistoryGaps int64 // times they were gone, and who was to hear them was sent away to resume
+	HistoryLost int64 // times the engine turned out to have lost events of a history
+	Resyncs     int64 // times the members of a channel were read anew after a missed change
 
 	Fanout fanout.Stats
 }
@@ -35,6 +39,7 @@ func (h *Hub) Stats() Stats {
 		Connects: h.stats.connects.Load(), Refused: h.stats.refused.Load(),
 		FramesIn: h.stats.frames.Load(), Complaints: h.stats.complaints.Load(),
 		Published: h.stats.published.Load(), Busy: h.stats.busy.Load(), Resyncs: h.stats.resyncs.Load(),
+		Refills: h.stats.refills.Load(), HistoryGaps: h.stats.historyGaps.Load(), HistoryLost: h.stats.historyLost.Load(),
 		Fanout: h.plane.Stats(),
 	}
 	h.mu.RLock()

@@ -27,6 +27,10 @@ func (c *Conn) subscribe(ctx context.Context, data []byte) error {
 	if limit := app.Limits.Effective().MaxChannelsPerConnection; len(c.subs) >= limit {
 		return complain(messageTooManyChannels, limit)
 	}
+	w, err := c.wishOf(&req)
+	if err != nil {
+		return err
+	}
 	by, err := c.authorize(ctx, app, kind, &req)
 	if err != nil {
 		return err
@@ -37,7 +41,7 @@ func (c *Conn) subscribe(ctx context.Context, data []byte) error {
 			return err
 		}
 	}
-	return c.enter(ctx, Topic{App: app.ID, Channel: req.Channel}, app, m, by)
+	return c.enter(ctx, Topic{App: app.ID, Channel: req.Channel}, app, m, by, &w)
 }
 
 // authorize checks the right to subscribe: the signature or token on private
@@ -93,13 +97,13 @@ func (c *Conn) memberOf(app *tenants.App, req *wire.Subscribe, by allowed) (*Mem
 // enter makes the connection hear t. The client is told so before the first
 // event, and every event published after that reaches it. m is who it is on a
 // presence channel.
-func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, by allowed) error {
+func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, by allowed, w *wish) error {
 	ch, err := c.hub.registry.acquire(ctx, t)
 	if err != nil {
 		return fmt.Errorf("subscribe to broker: %w", err)
 	}
 	s := subscription{channel: ch, rests: by.rests}
-	if err := c.join(ctx, &s, app, m); err != nil {
+	if err := c.join(ctx, &s, app, m, w); err != nil {
 		c.hub.registry.release(ch)
 		if errors.Is(err, ErrFull) {
 			return complain("%s has %d members, the most this app allows (max_presence_members)", t.Channel, app.Limits.Effective().MaxPresenceMembers)
@@ -119,26 +123,47 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, 
 
 // join puts the connection into the channel's group, behind the frames that
 // say how things stand at that moment.
-func (c *Conn) join(ctx context.Context, s *subscription, app *tenants.App, m *Member) error {
+func (c *Conn) join(ctx context.Context, s *subscription, app *tenants.App, m *Member, w *wish) error {
 	ch := s.channel
-	into := func(confirmation *fanout.Frame) { s.member = c.line.Join(ch.group, confirmation) }
+	into := func(confirmation []byte, cached *fanout.Frame) {
+		frames := append(make([]*fanout.Frame, 0, 2), fanout.NewText(confirmation))
+		if cached != nil {
+			frames = append(frames, cached)
+		}
+		s.member = c.line.Join(ch.group, frames...)
+	}
+	if c.serials {
+		c.hub.prepare(ctx, c, ch, w)
+		into = func(confirmation []byte, cached *fanout.Frame) {
+			s.member = c.joinPast(ch, w, confirmation, cached)
+		}
+	}
+	begin := func(confirmation []byte) { into(confirmation, nil) }
 	if ch.cache != nil {
 		kept, until, err := c.hub.keptFrame(ctx, ch.topic)
 		if err != nil {
 			return err
 		}
-		into = func(confirmation *fanout.Frame) {
+		begin = func(confirmation []byte) {
 			ch.cache.join(ch.topic.Channel, kept, until, c.hub.cacheMiss(ch.topic), func(cached *fanout.Frame) {
-				s.member = c.line.Join(ch.group, confirmation, cached)
+				into(confirmation, cached)
 			})
 		}
 	}
+	if c.serials { // where it stands, and what it hears from then on, must be one moment
+		p, inner := c.hub.pastOf(ch), begin
+		begin = func(confirmation []byte) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			inner(confirmation)
+		}
+	}
 	if m == nil {
-		into(succeededFrame(ch.topic.Channel))
+		begin(succeeded(ch.topic.Channel))
 		return nil
 	}
 	s.userID = m.UserID
-	return c.hub.attend(ctx, ch, *m, app.Limits.Effective().MaxPresenceMembers, into)
+	return c.hub.attend(ctx, ch, *m, app.Limits.Effective().MaxPresenceMembers, begin)
 }
 
 // cacheMiss is what is to be done when the topic has no last event; nil = nothing.

@@ -39,6 +39,9 @@ type Frame struct {
 	Channel string          `json:"channel"`
 	Data    json.RawMessage `json:"data"`
 	UserID  string          `json:"user_id"`
+	Serial  string          `json:"serial"`
+	// Tidewire is set on confirmations for clients that are told serials.
+	Tidewire *Standing `json:"tidewire"`
 
 	CloseCode int `json:"-"` // of a close frame; then nothing else is set
 }

@@ -46,6 +46,12 @@ func TestHub(t *testing.T, open func(t *testing.T) []Engines) {
 		{"cache channels", testCache},
 		{"cache channels with presence", testPresenceCache},
 		{"cache channels: what is kept", testCacheKeeps},
+		{"history: serials", testSerials},
+		{"history: resume", testResume},
+		{"history: gaps", testResumeGaps},
+		{"history: rewind", testRewind},
+		{"history: requests", testPastRequests},
+		{"history: what is refused", testPastRefusals},
 		{"apps are strangers to each other", testAppsAreStrangers},
 		{"occupied channels", testOccupied},
 	} {

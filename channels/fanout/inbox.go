@@ -19,6 +19,8 @@ const (
 	opKick             // line
 	opDrained          // line, n bytes
 	opDrainLost        // line: the drainer's write failed
+	opCloseGroup       // group
+	opAskQueued        // line, answer
 )
 
 // op is one message to a shard.
@@ -29,6 +31,7 @@ type op struct {
 	member *Member
 	group  *Group
 	frame  *Frame
+	answer chan<- int // with room for one
 }
 
 // keptOps is the capacity above which an emptied inbox slice is given back.

@@ -72,6 +72,14 @@ func (l *Line) Close(last ...*Frame) {
 // is still written, then the transport is closed.
 func (l *Line) ReadEnded() { l.shard.post(op{kind: opReadEnded, line: l}) }
 
+// Queued asks how many bytes are waiting to be written, behind everything asked
+// for before; the answer comes on the channel, or never when the plane has ended.
+func (l *Line) Queued() <-chan int {
+	answer := make(chan int, 1)
+	l.shard.post(op{kind: opAskQueued, line: l, answer: answer})
+	return answer
+}
+
 // Kick asks the shard to write whatever the transport itself still holds.
 func (l *Line) Kick() { l.shard.post(op{kind: opKick, line: l}) }
 

@@ -96,6 +96,41 @@ func (p *Plane) Publish(g *Group, f *Frame, except *Line) bool {
 	return true
 }
 
+// Target is a frame for the members of a group.
+type Target struct {
+	Group *Group
+	Frame *Frame
+}
+
+// PublishAll is [Plane.Publish] to several groups: all or none.
+func (p *Plane) PublishAll(except *Line, to ...Target) bool {
+	for _, t := range to {
+		for i := range t.Group.parts {
+			if t.Group.parts[i].joined.Load() != 0 && p.shards[i].full(t.Frame.Len()) {
+				return false
+			}
+		}
+	}
+	for _, t := range to {
+		p.Announce(t.Group, t.Frame, except)
+	}
+	return true
+}
+
+// CloseAll closes the lines of a group as [Line.Close] would.
+func (p *Plane) CloseAll(g *Group, last ...*Frame) {
+	for i := range g.parts {
+		if g.parts[i].joined.Load() == 0 {
+			continue
+		}
+		ops := make([]op, 0, 4)
+		for _, f := range last {
+			ops = append(ops, op{kind: opPublish, group: g, frame: f})
+		}
+		p.shards[i].post(append(ops, op{kind: opCloseGroup, group: g})...)
+	}
+}
+
 // Announce is Publish for frames that must not be refused: what keeps a
 // client's view consistent, and is small and rare.
 func (p *Plane) Announce(g *Group, f *Frame, except *Line) {

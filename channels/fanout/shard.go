@@ -129,6 +129,12 @@ func (s *shard) apply(o *op) {
 		s.beginClose(o.line)
 	case opHardClose:
 		s.hardClose(o.line)
+	case opCloseGroup:
+		for _, m := range o.group.parts[s.index].members {
+			s.beginClose(m.line)
+		}
+	case opAskQueued:
+		o.answer <- int(o.line.queued)
 	case opKick:
 		s.markDirty(o.line)
 	case opDrained:

@@ -62,14 +62,19 @@ func TestEnvelopeRefuses(t *testing.T) {
 	t.Parallel()
 	const zero = "\x00\x00\x00\x00\x00\x00\x00\x00"
 	for s, want := range map[string]error{
-		"":                          redis.ErrMalformed,
-		"\x01":                      redis.ErrMalformed,
-		"\x00\x00" + zero + zero:    redis.ErrVersion,
-		"\x02\x00":                  redis.ErrVersion,
-		"\x01\x06" + zero + zero:    redis.ErrKind,
-		"\x01\xff":                  redis.ErrKind,
-		"\x01\x00" + zero:           redis.ErrMalformed,
-		"\x01\x00" + zero + "12345": redis.ErrMalformed,
+		"":                       redis.ErrMalformed,
+		"\x01":                   redis.ErrMalformed,
+		"\x00\x00" + zero + zero: redis.ErrVersion,
+		"\x03\x00":               redis.ErrVersion,
+		"\x02\x00":               redis.ErrMalformed,
+		"\x020123456789abcdef" + zero + zero + "\x01\x00" + zero[:6] + zero:              redis.ErrMalformed, // no offset
+		"\x020123456789ABCDEF" + zero[1:] + "\x01" + zero + "\x01\x00" + zero[:6] + zero: redis.ErrMalformed, // no epoch
+		"\x020123456789abcdef" + zero[1:] + "\x01" + zero + "\x01\x05" + zero[:6] + zero: redis.ErrMalformed, // not a message
+		"\x020123456789abcdef" + zero[1:] + "\x01" + zero + "\x02\x00" + zero[:6] + zero: redis.ErrMalformed, // in itself
+		"\x01\x06" + zero + zero:                               redis.ErrKind,
+		"\x01\xff":                                             redis.ErrKind,
+		"\x01\x00" + zero:                                      redis.ErrMalformed,
+		"\x01\x00" + zero + "12345":                            redis.ErrMalformed,
 		"\x01\x00\x00\x01\x00\x00\x00\x00" + zero:              redis.ErrMalformed,
 		"\x01\x00\x00\x00\xff\xff\x00\x00" + zero:              redis.ErrMalformed,
 		"\x01\x00\x00\x00\x00\x00\x00\x02" + zero + "x":        redis.ErrMalformed,
@@ -95,6 +100,7 @@ func FuzzDecodeEnvelope(f *testing.F) {
 	}
 	f.Add("\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xc3\xa9")
 	f.Add("\x01\x01\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x01")
+	f.Add("\x020123456789abcdef\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00x")
 	f.Fuzz(func(t *testing.T, s string) {
 		ev, err := redis.DecodeEnvelope(s)
 		if err != nil {
@@ -103,6 +109,9 @@ func FuzzDecodeEnvelope(f *testing.F) {
 		b, err := redis.AppendEnvelope(nil, ev)
 		if err != nil {
 			t.Fatalf("decoded, and not encodable: %v", err)
+		}
+		if !ev.Position.IsZero() { // the place stands before it
+			s = s[33:]
 		}
 		if string(b) != s {
 			t.Fatalf("%q came back as %q", s, b)

@@ -134,10 +134,16 @@ func (s *session) confirm(m *goredis.Subscription) error {
 	c, l := s.lane.b.c, s.lane
 	switch m.Kind {
 	case "ssubscribe":
-		expected, healed := l.table.opened(m.Channel)
+		expected, again, healed := l.table.opened(m.Channel)
 		if !expected {
 			c.counters.gaps[gapResubscribed].Add(1)
 			c.log.Warn("redis confirmed a subscription twice, events may be missed", "reason", gapNames[gapResubscribed])
+			again = true
+		}
+		if again {
+			s.tellMissed(m.Channel)
+		}
+		if !expected {
 			return nil
 		}
 		if !s.useful.Swap(true) {
@@ -152,6 +158,13 @@ func (s *session) confirm(m *goredis.Subscription) error {
 		}
 	}
 	return nil
+}
+
+// tellMissed says in its place among the events of a topic that some may be missing.
+func (s *session) tellMissed(channel string) {
+	if topic, ok := s.lane.table.topic(channel); ok {
+		_ = s.lane.b.deliver(&channels.Event{Kind: channels.Missed, Topic: topic})
+	}
 }
 
 // deliver passes one message on. It outlives the session: what has been read

@@ -168,13 +168,15 @@ func (t *table) take(limit int) (open, shut []string) {
 
 // opened notes that Redis has confirmed a subscription. It reports false if
 // none was asked for: Redis had lost it, or somebody subscribed in our name.
-func (t *table) opened(name string) (expected bool, healed time.Duration) {
+// again says that it was in force before, and was interrupted.
+func (t *table) opened(name string) (expected, again bool, healed time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[name]
 	if e == nil || e.state != opening {
-		return false, 0
+		return false, false, 0
 	}
+	again = e.lost
 	e.state = on
 	if len(e.subs) > 0 {
 		e.held = true
@@ -185,7 +187,7 @@ func (t *table) opened(name string) (expected bool, healed time.Duration) {
 	} else {
 		t.enqueue(e)
 	}
-	return true, t.found(e)
+	return true, again, t.found(e)
 }
 
 // found closes the gap of one topic. When it was the last one it returns how

@@ -41,7 +41,7 @@ func (w *wire) answer(t *rapid.T, tb *table) {
 			t.Fatalf("%s is subscribed to twice", cmd.name)
 		}
 		w.server[cmd.name] = true
-		if expected, _ := tb.opened(cmd.name); !expected {
+		if expected, _, _ := tb.opened(cmd.name); !expected {
 			t.Fatalf("%s: a confirmation of ours was not expected", cmd.name)
 		}
 		return

@@ -88,6 +88,9 @@ type Subscribe struct {
 	HasAuth        bool
 	ChannelData    string // the exact bytes that were signed
 	HasChannelData bool
+
+	Resume string // the serial to go on after; empty for none
+	Rewind Rewind // not with Resume
 }
 
 // DecodeSubscribe reads the raw data of a pusher:subscribe, an object or, as
@@ -110,7 +113,7 @@ func DecodeSubscribe(data []byte, s *Subscribe) error {
 		return ErrChannelData
 	}
 	s.HasAuth, s.HasChannelData = s.Auth != "", s.ChannelData != ""
-	return nil
+	return s.readPast(fields)
 }
 
 // DecodeUnsubscribe reads the raw data of a pusher:unsubscribe and returns the

@@ -138,6 +138,9 @@ func (c *client) connect() {
 	var line *fanout.Line
 	c.conn, line = c.door.hub.Connect(e.App, e.Key, c.transport, e.Refusal)
 	c.line.Store(line)
+	if c.conn != nil && e.Serials {
+		c.conn.Serials()
+	}
 	if c.conn != nil && e.Claims != nil {
 		c.conn.Authenticate(context.Background(), e.Claims)
 	}
