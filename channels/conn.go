@@ -31,7 +31,7 @@ type Conn struct {
 	reads  rate // of history
 	// serials says that the client is told where in a history an event is.
 	serials bool
-	limbo  *time.Timer // closes a connection that is not authorized in time; nil if it need not be
+	limbo   *time.Timer // closes a connection that is not authorized in time; nil if it need not be
 
 	tokens atomic.Pointer[tokens] // nil unless it showed a JWT
 }

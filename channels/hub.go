@@ -58,7 +58,7 @@ type Hub struct {
 	untold   untold
 	// recentBytes is what all channels hold for resuming.
 	recentBytes atomic.Int64
-	tasks    tasks
+	tasks       tasks
 
 	mu       sync.RWMutex
 	spaces   map[tenants.AppID]*space

@@ -8,19 +8,19 @@ import (
 type opKind uint8
 
 const (
-	opAttach    opKind = iota
-	opSend             // line, frame
-	opPublish          // group, frame; line is the one left out
-	opJoin             // line, member
-	opLeave            // member
-	opClose            // line
-	opReadEnded        // line
-	opHardClose        // line
-	opKick             // line
-	opDrained          // line, n bytes
-	opDrainLost        // line: the drainer's write failed
-	opCloseGroup       // group
-	opAskQueued        // line, answer
+	opAttach     opKind = iota
+	opSend              // line, frame
+	opPublish           // group, frame; line is the one left out
+	opJoin              // line, member
+	opLeave             // member
+	opClose             // line
+	opReadEnded         // line
+	opHardClose         // line
+	opKick              // line
+	opDrained           // line, n bytes
+	opDrainLost         // line: the drainer's write failed
+	opCloseGroup        // group
+	opAskQueued         // line, answer
 )
 
 // op is one message to a shard.

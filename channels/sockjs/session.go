@@ -62,6 +62,9 @@ func newSession(d *Door, id string, e *channels.Entry) *session {
 	s.timer = time.AfterFunc(d.cfg.Absence, s.absent)
 	d.running.Go(func() {
 		defer s.in.Unlock()
+		if s.conn != nil && e.Serials {
+			s.conn.Serials()
+		}
 		if s.conn != nil && e.Claims != nil {
 			s.conn.Authenticate(context.Background(), e.Claims)
 		}

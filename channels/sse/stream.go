@@ -43,6 +43,9 @@ func (s *stream) open(r *http.Request) *channels.Refusal {
 		s.close()
 		return channels.Draining()
 	}
+	if e.Serials {
+		s.conn.Serials()
+	}
 	if e.Claims != nil {
 		s.conn.Authenticate(context.WithoutCancel(r.Context()), e.Claims)
 	}
