@@ -20,6 +20,8 @@ type Config struct {
 	AutoMigrate       bool           // whether opening the database brings its schema up
 	TLSCert           string         // PEM file; empty = no TLS here
 	TLSKey            string         // PEM file
+	AutocertDomains   []string       // hosts to get certificates for; empty = none
+	AutocertDirectory string         // ACME server; empty = Let's Encrypt
 	TrustedProxies    []string       // addresses or CIDR ranges whose X-Forwarded-For is believed
 	LogLevel          slog.Level
 	LogFormat         string             // auto, text or json
@@ -60,6 +62,8 @@ var settings = []setting{
 	{name: "auto_migrate", def: "true", help: "bring the database schema up when opening it", apply: applyAutoMigrate},
 	{name: "tls_cert", help: "PEM certificate chain; empty = plain HTTP", apply: func(c *Config, v string) error { c.TLSCert = v; return nil }},
 	{name: "tls_key", help: "PEM private key of tls_cert", apply: func(c *Config, v string) error { c.TLSKey = v; return nil }},
+	{name: "autocert_domains", help: "comma-separated hosts to get certificates for by ACME; the listen port must be reached as port 443", apply: applyAutocertDomains},
+	{name: "autocert_directory", help: "directory URL of the ACME server; empty = Let's Encrypt", apply: func(c *Config, v string) error { c.AutocertDirectory = v; return nil }},
 	{name: "trusted_proxies", help: "comma-separated addresses or CIDR ranges whose X-Forwarded-For is believed; empty = none", apply: applyTrustedProxies},
 	{name: "log_level", def: "info", help: "debug, info, warn or error", apply: applyLogLevel},
 	{name: "log_format", def: "auto", help: "auto (text on a terminal, else json), text or json", apply: applyLogFormat},
@@ -87,7 +91,7 @@ const (
 // laterSettings are names the documentation promises for features this version
 // does not have. Accepting one would be a lie, so each is refused by name.
 var laterSettings = []string{
-	"autocert_domains", "webhook_allow_private", "webhook_timeout",
+	"webhook_allow_private", "webhook_timeout",
 }
 
 // effective is one setting as doctor shows it.

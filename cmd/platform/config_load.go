@@ -77,6 +77,9 @@ func loadConfig(flags *pflag.FlagSet, environ []string, defaults map[string]stri
 	if (cfg.TLSCert == "") != (cfg.TLSKey == "") {
 		return Config{}, nil, usagef("tls_cert and tls_key belong together: set both or neither")
 	}
+	if cfg.TLSCert != "" && len(cfg.AutocertDomains) > 0 {
+		return Config{}, nil, usagef("tls_cert and autocert_domains exclude each other: set one of them")
+	}
 	if (cfg.TermsURL == "") != (cfg.TermsVersion == "") {
 		return Config{}, nil, usagef("terms_url and terms_version belong together: set both or neither")
 	}

@@ -81,7 +81,7 @@ func TestConfigRefusals(t *testing.T) {
 		"the port as a number":      {environ: []string{"TIDEWIRE_PORT=8080"}, want: []string{"TIDEWIRE_PORT", "TIDEWIRE_LISTEN"}},
 		"unknown key":               {file: "data_dri: x\n", want: []string{"data_dri", "did you mean data_dir?"}},
 		"nested key":                {file: "tls:\n  cert: x\n", want: []string{"tls.cert", "did you mean tls_cert?"}},
-		"later key":                 {file: "autocert_domains: a.example\n", want: []string{"autocert_domains", "not supported yet"}},
+		"later key":                 {file: "webhook_timeout: 4s\n", want: []string{"webhook_timeout", "not supported yet"}},
 		"a file that names a file":  {file: "config: other.yaml\n", want: []string{"config", "remove it"}},
 		"not YAML":                  {file: "listen: [\n", want: []string{"tidewire.yaml"}},
 		"a key twice":               {file: "listen: :1\nlisten: :2\n", want: []string{"tidewire.yaml", "listen"}},
@@ -201,7 +201,7 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
-		"tls_cert", "tls_key", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes",
+		"tls_cert", "tls_key", "autocert_domains", "autocert_directory", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes",
 		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "usage_interval",
 	}, names)
 }

@@ -54,6 +54,7 @@ var foreign = []struct {
 	{"github.com/oklog/ulid", []string{"*/sqlstore", "*/adminapi"}, "ids are made where rows are made"},
 	{"code.dny.dev/ssrf", []string{"tenants/jwks", "webhooks/sender"}, "calls to addresses a tenant names go through the guarded clients of tenants/jwks and webhooks/sender"},
 	{"github.com/wneessen/go-mail", []string{"tenants/smtp"}, "mails are sent behind tenants.Mailer"},
+	{"golang.org/x/crypto/acme", []string{"cmd/platform"}, "certificates are got by cmd/platform, which owns the ports"},
 	{"golang.org/x/crypto", []string{"tenants/argon2id"}, "passwords are hashed behind tenants.PasswordHasher"},
 	{"golang.org/x/sync", []string{"*/redis", "*/sqlstore", "*/adminapi", "dashboard", "cmd/platform"}, "cores use the standard library only"},
 }

@@ -131,7 +131,7 @@ func (c Config) localURL(address string) string {
 		host = "127.0.0.1"
 	}
 	scheme := "http"
-	if c.TLSCert != "" {
+	if c.speaksTLS() {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)

@@ -39,7 +39,7 @@ type extras struct {
 func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	// What can be wrong without a database comes first: then nothing has been
 	// opened or written.
-	tlsConfig, err := loadTLS(cfg)
+	tlsConfig, err := loadTLS(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		stop{log: log, timeout: cfg.ShutdownTimeout}.all(parts, srv, door, stopCores, metrics)
 		return nil
 	})
-	log.Info("serving", "listen", ports.main.Addr().String(), "database", store.Dialect(), "realtime", live.engine, "tls", cfg.TLSCert != "")
+	log.Info("serving", "listen", ports.main.Addr().String(), "database", store.Dialect(), "realtime", live.engine, "tls", cfg.speaksTLS())
 	logSetupLink(ctx, accounts, log)
 	if x.ready != nil {
 		x.ready(ports.addresses())

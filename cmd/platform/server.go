@@ -51,27 +51,8 @@ func newServer(cfg Config, tlsConfig *tls.Config, log *slog.Logger, parts routes
 		TLSConfig: tlsConfig,
 	}
 	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(tlsConfig != nil) // browsers open a connection of their own for an upgrade
 	return srv, nil
-}
-
-// loadTLS reads the TLS files; nil if there are none to read.
-func loadTLS(cfg Config) (*tls.Config, error) {
-	if cfg.TLSCert == "" {
-		return nil, nil //nolint:nilnil // no TLS is no mistake
-	}
-	certificate, err := loadCertificate(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}, nil
-}
-
-func loadCertificate(cfg Config) (tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("tls_cert %s and tls_key %s: %w: both must be readable PEM files that belong together", cfg.TLSCert, cfg.TLSKey, err)
-	}
-	return pair, nil
 }
 
 // serve runs srv on l until it is shut down.
@@ -99,7 +80,7 @@ func newRouter(cfg Config, log *slog.Logger, parts routes) (http.Handler, error)
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", gin.WrapH(parts.ready))
 
-	r.Use(logRequests(log), recoverPanics(log), allowOrigins)
+	r.Use(logRequests(log), recoverPanics(log), secureHeaders, allowOrigins)
 	// The door refuses what is no key, inside the socket with a code.
 	r.Any("/app/*key", gin.WrapH(parts.ws))
 	r.Any(sockjs.Prefix+"*path", gin.WrapH(parts.http))

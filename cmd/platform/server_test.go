@@ -147,11 +147,74 @@ func TestTLS(t *testing.T) {
 	c := &client{t, conn}
 	require.Equal(t, "pusher:connection_established", c.next().Event)
 
-	// HTTP/2 cannot be upgraded to a WebSocket, so it is not offered.
-	raw, err := tls.Dial("tcp", environ[1][len("TIDEWIRE_LISTEN="):], &tls.Config{RootCAs: pool, NextProtos: []string{"h2", "http/1.1"}})
+	// The APIs speak HTTP/2; a client that wants a WebSocket does not ask for it.
+	h2 := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
+	defer h2.CloseIdleConnections()
+	answer, err := h2.Get("https://" + environ[1][len("TIDEWIRE_LISTEN="):] + "/dashboard/")
 	require.NoError(t, err)
-	require.Equal(t, "http/1.1", raw.ConnectionState().NegotiatedProtocol)
-	require.NoError(t, raw.Close())
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, 2, answer.ProtoMajor)
+	require.Equal(t, "max-age=31536000", answer.Header.Get("Strict-Transport-Security"))
+	require.Equal(t, "nosniff", answer.Header.Get("X-Content-Type-Options"))
+
+	// A new certificate is taken up without a restart, a bad one is not, and
+	// sockets that are open do not notice.
+	nextCert, nextKey, nextPool := certificate(t, time.Now().Add(365*24*time.Hour))
+	replace(t, certFile, nextCert) // as between the two writes of a renewal: they do not belong together
+	served := func(pool *x509.CertPool) bool {
+		raw, err := tls.Dial("tcp", environ[1][len("TIDEWIRE_LISTEN="):], &tls.Config{RootCAs: pool})
+		if err == nil {
+			_ = raw.Close()
+		}
+		return err == nil
+	}
+	for begun := time.Now(); time.Since(begun) < 2*certEvery; time.Sleep(100 * time.Millisecond) {
+		require.True(t, served(pool), "the old certificate stays")
+	}
+	replace(t, keyFile, nextKey)
+	eventually(t, func() bool { return served(nextPool) }, "the new certificate is never served")
+	require.False(t, served(pool))
+	require.NoError(t, conn.WriteMessage(websocket.TextMessage, []byte(`{"event":"pusher:ping","data":{}}`)))
+	require.Equal(t, "pusher:pong", c.next().Event)
+}
+
+// replace puts the content of one file into another at once.
+func replace(t *testing.T, name, with string) {
+	t.Helper()
+	b, err := os.ReadFile(with)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(name+".new", b, 0o600))
+	require.NoError(t, os.Rename(name+".new", name))
+}
+
+func TestAnExpiredCertificateIsNotTakenUp(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile, _ := certificate(t, time.Now().Add(time.Hour))
+	log := &buffer{}
+	files, err := newCertFiles(Config{TLSCert: certFile, TLSKey: keyFile}, slog.New(slog.NewTextHandler(log, nil)))
+	require.NoError(t, err)
+	first, err := files.get(nil)
+	require.NoError(t, err)
+	expiredCert, expiredKey, _ := certificate(t, time.Now().Add(-time.Minute))
+	replace(t, certFile, expiredCert)
+	replace(t, keyFile, expiredKey)
+	files.checked = time.Time{}
+	still, err := files.get(nil)
+	require.NoError(t, err)
+	require.Same(t, first, still)
+	require.Contains(t, log.String(), "expired")
+	require.NotContains(t, log.String(), "PRIVATE")
+}
+
+func TestAutocertDomains(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"*.example.com", "example", "https://a.example.com", "a.example.com:443", "a.example.com/x"} {
+		require.Error(t, applyAutocertDomains(&Config{}, bad), bad)
+	}
+	var cfg Config
+	require.NoError(t, applyAutocertDomains(&cfg, " B.example.com, a.example.com,a.example.com"))
+	require.Equal(t, []string{"a.example.com", "b.example.com"}, cfg.AutocertDomains)
+	require.Equal(t, "https://127.0.0.1:1", cfg.localURL(":1"))
 }
 
 func TestTLSMistakes(t *testing.T) {
