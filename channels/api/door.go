@@ -32,6 +32,8 @@ type Hub interface {
 	Members(ctx context.Context, app *tenants.App, name string) ([]channels.Member, error)
 	// Last returns the last event of a cache channel and how long it is kept still, nil for none.
 	Last(ctx context.Context, app *tenants.App, name string) (*channels.Event, time.Duration, error)
+	// History reads the past of a channel; kept is false if it keeps none.
+	History(ctx context.Context, app *tenants.App, name string, q channels.Query) (run channels.Run, kept bool, err error)
 	// AdmitRead lets a call pass that reads the state of channels, or gives a
 	// [*tenants.RateError].
 	AdmitRead(ctx context.Context, app *tenants.App) error

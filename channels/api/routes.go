@@ -26,6 +26,7 @@ var (
 	routeChannels    = &route{http.MethodGet, http.StatusOK, []string{"filter_by_prefix", "info"}, (*Door).listChannels}
 	routeChannel     = &route{http.MethodGet, http.StatusOK, []string{"info"}, (*Door).showChannel}
 	routeUsers       = &route{http.MethodGet, http.StatusOK, nil, (*Door).listUsers}
+	routeHistory     = &route{http.MethodGet, http.StatusOK, []string{"after", "before", "start_ms", "end_ms", "direction", "limit", "cursor"}, (*Door).showHistory}
 	routeTerminate   = &route{http.MethodPost, http.StatusOK, nil, (*Door).terminateUser}
 	routeStats       = &route{http.MethodGet, http.StatusOK, nil, (*Door).showStats}
 	routeSingleEvent = &route{http.MethodPost, http.StatusAccepted, []string{"name", "socket_id"}, (*Door).triggerSingle}
@@ -75,6 +76,8 @@ func inApp(path string) (name string, r *route) {
 		return name, routeChannel
 	case kind == "channels" && action == "users":
 		return name, routeUsers
+	case kind == "channels" && action == "history":
+		return name, routeHistory
 	case kind == "channels" && action == "stats":
 		return name, routeStats
 	case kind == "channels" && action == "events":

@@ -64,6 +64,7 @@ type hub struct {
 	members    map[string][]channels.Member
 	kept       map[string]*channels.Event // for left
 	left       time.Duration
+	past       *channels.MemoryBroker // nil keeps no history
 
 	mu         sync.Mutex
 	evs        []channels.Event
