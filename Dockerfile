@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# The dashboard's assets. Without a dashboard project this stage adds nothing.
+# What the binary carries: the JavaScript client, and the dashboard's assets.
+# Without a dashboard project there are none.
 FROM --platform=$BUILDPLATFORM node:22-alpine AS dashboard
 WORKDIR /src
 COPY . .
@@ -8,6 +9,8 @@ RUN mkdir -p dashboard/ui/dist && \
     if [ -f dashboard/ui/package.json ]; then \
       cd dashboard/ui && npm ci --ignore-scripts --no-audit --no-fund && npm run build; \
     fi
+RUN cd sdk/js && npm ci --ignore-scripts --no-audit --no-fund && npm run build && \
+    cp dist/client.mjs ../../dashboard/sdk/client.mjs && cp dist/global.js ../../dashboard/sdk/client.js
 
 FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
 ARG TARGETOS
@@ -18,6 +21,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 COPY --from=dashboard /src/dashboard/ui/dist dashboard/ui/dist
+COPY --from=dashboard /src/dashboard/sdk dashboard/sdk
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/platform ./cmd/platform && \
     mkdir -p /out/data /out/tmp

@@ -37,7 +37,7 @@ build: bin/platform ## build bin/platform
 # Go knows what is stale. -v shows what is being compiled. The flags are those
 # of the tests' builds, so that both share one build cache.
 .PHONY: bin/platform
-bin/platform: dashboard
+bin/platform: dashboard sdk
 	@echo "building bin/platform (the first build compiles SQLite and takes some minutes)"
 	@$(GO) build -v -ldflags "$(STAMP)" -o $@ ./cmd/platform
 
@@ -47,6 +47,15 @@ bin/testenv:
 
 .PHONY: dashboard
 dashboard: $(foreach d,$(UI),$(d)/dist/index.html) ## build the dashboard's assets
+
+.PHONY: sdk
+sdk: dashboard/sdk/client.js ## build the JavaScript client and put it where the binary serves it
+
+dashboard/sdk/client.js: $(call INSTALLED,sdk/js) $(wildcard sdk/js/*.ts sdk/js/scripts/* sdk/js/src/* sdk/js/src/server/*)
+	@echo "building the JavaScript client"
+	@cd sdk/js && $(NPM) run build >/dev/null
+	@cp sdk/js/dist/client.mjs dashboard/sdk/client.mjs
+	@cp sdk/js/dist/global.js $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@echo "npm ci in $*"
@@ -72,8 +81,8 @@ test-go: bin/testenv dashboard $(foreach d,$(CLIENTS),$(call INSTALLED,$(d))) ##
 	./bin/testenv -need $(NEED) -- $(GO) test -race -shuffle=on -p 2 -timeout 14m $(TESTFLAGS) ./...
 
 .PHONY: test-js
-test-js: $(foreach d,$(JSTESTS),$(call INSTALLED,$(d))) ## the JavaScript tests
-	@set -e; for dir in $(JSTESTS); do echo "npm test in $$dir"; (cd $$dir && $(NPM) test); done
+test-js: bin/testenv bin/platform $(foreach d,$(JSTESTS),$(call INSTALLED,$(d))) ## the JavaScript tests
+	@set -e; for dir in $(JSTESTS); do echo "npm test in $$dir"; (cd $$dir && TIDEWIRE_BIN="$(CURDIR)/bin/platform" "$(CURDIR)/bin/testenv" -need redis,chromium -- $(NPM) test); done
 
 .PHONY: lint
 lint: vet ## gofmt, go vet, golangci-lint (its first build takes minutes)
@@ -91,7 +100,7 @@ bench: bin/testenv ## measure against other ways to build this (ARGS="-quick"), 
 	./bin/testenv -need postgres -- $(GO) test ./tenants/sqlstore -run '^$$' -bench ThousandTenants -benchtime 300x
 
 .PHONY: release
-release: dashboard ## static binaries for every platform, with checksums, in dist/
+release: dashboard sdk ## static binaries for every platform, with checksums, in dist/
 	@rm -rf dist && mkdir dist
 	@set -e; for target in $(PLATFORMS); do \
 	  os=$${target%/*}; arch=$${target#*/}; out=platform-$(VERSION)-$$os-$$arch; \
@@ -105,4 +114,5 @@ release: dashboard ## static binaries for every platform, with checksums, in dis
 clean: ## remove what was built
 	rm -rf bin dist
 	find . -name node_modules -type d -prune -exec rm -rf {} +
+	rm -rf sdk/js/dist dashboard/sdk/client.*
 	find dashboard/ui/dist -mindepth 1 -not -name .gitkeep -delete 2>/dev/null || true

@@ -88,6 +88,7 @@ func newRouter(cfg Config, log *slog.Logger, parts routes) (http.Handler, error)
 	parts.api.Mount(r)
 	r.Any("/api/*path", gin.WrapH(parts.admin))
 
+	r.GET(dashboard.SDKPath+"*file", gin.WrapH(dashboard.SDK()))
 	const app = "/dashboard/"
 	r.GET(app+"*page", gin.WrapH(dashboard.New(app)))
 	toDashboard := func(c *gin.Context) { c.Redirect(http.StatusFound, app) }

@@ -1,0 +1,9 @@
+/**
+ * The client of Tidewire.
+ *
+ * @packageDocumentation
+ */
+export { createClient } from "./client.js";
+export { TidewireError, type ErrorCode } from "./errors.js";
+export { VERSION } from "./version.js";
+export type * from "./types.js";
