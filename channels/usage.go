@@ -71,6 +71,9 @@ func (h *Hub) Publish(ctx context.Context, app *tenants.App, evs []Event) ([]Pos
 	if err := usage.Quota(app); err != nil {
 		return nil, err
 	}
+	if err := usage.Fanout(app); err != nil {
+		return nil, err
+	}
 	if err := h.withinRate(ctx, limitPublishes, app.PublishDemand(len(evs))); err != nil {
 		return nil, err
 	}
@@ -109,6 +112,9 @@ func (h *Hub) CountQuery(app *tenants.App) { h.cfg.Meters.App(app).Queried() }
 func (c *Conn) publishClientEvent(ctx context.Context, app *tenants.App, ev Event) error {
 	if err := c.space.usage.Quota(app); err != nil {
 		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the messages of today are used up (max_messages_per_day). Try again after 00:00 UTC."}
+	}
+	if err := c.space.usage.Fanout(app); err != nil {
+		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the apps of this account deliver more than its plan allows (max_deliveries_per_second). Send it again in a moment."}
 	}
 	_, err := c.hub.publish(ctx, app, []Event{ev})
 	if err == nil {

@@ -244,6 +244,39 @@ func TestRatesOfAnApp(t *testing.T) {
 	require.EqualValues(t, 40, o.counts.Deliveries)
 }
 
+func TestDeliveriesOfATenant(t *testing.T) {
+	t.Parallel()
+	m := startMetered(t, nil)
+	app, sister, stranger := meteredApp("1", "tn_a"), meteredApp("2", "tn_a"), meteredApp("3", "tn_b")
+	for _, a := range []*tenants.App{app, sister, stranger} {
+		a.Plan.MaxDeliveriesPerSecond = 20
+	}
+	var o observer
+	for range 10 {
+		o.connect(t, m, app).Subscribe("news", "")
+	}
+	for range 10 {
+		m.publish(t, stranger, "", "e", "news")
+	}
+	event := func(a *tenants.App) error {
+		_, err := m.hub.Publish(t.Context(), a, []channels.Event{{Topic: channels.Topic{App: a.ID, Channel: "news"}, Name: "e", Data: []byte(`"x"`)}})
+		return err
+	}
+	var refused *tenants.RateError
+	for i := 0; refused == nil; i++ {
+		require.Less(t, i, 100, "nothing holds the tenant to 20 deliveries a second")
+		if err := event(app); err != nil {
+			require.ErrorAs(t, err, &refused)
+		}
+		o.settle(t)
+	}
+	require.Equal(t, "max_deliveries_per_second", refused.Limit)
+	require.True(t, refused.OfTenant)
+	require.Error(t, event(sister), "its other apps wait too")
+	require.NoError(t, event(stranger), "others do not")
+	require.Eventually(t, func() bool { return event(app) == nil }, 20*time.Second, 10*time.Millisecond, "it is paid off")
+}
+
 func TestConnectionsOfATenant(t *testing.T) {
 	t.Parallel()
 	m := startMetered(t, nil)

@@ -34,6 +34,7 @@ type tenantUsage struct {
 	id       string
 	messages standingSum
 	conns    connections
+	fanout   fanoutBudget
 
 	// owned by Run
 	apps      int   // apps that have an AppUsage
@@ -124,6 +125,7 @@ func (u *AppUsage) ClientEvent() {
 func (u *AppUsage) Delivered(n, size int) {
 	if u != nil {
 		u.count(&u.deliveries, n)
+		u.tenant.fanout.delivered.Add(int64(n))
 		u.bytesOut.Add(int64(n) * int64(size))
 	}
 }
@@ -132,6 +134,7 @@ func (u *AppUsage) Delivered(n, size int) {
 func (u *AppUsage) PresenceChanged(n, size int) {
 	if u != nil {
 		u.count(&u.changes, n)
+		u.tenant.fanout.delivered.Add(int64(n))
 		u.bytesOut.Add(int64(n) * int64(size))
 	}
 }
