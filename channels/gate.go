@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -31,6 +32,10 @@ type Gate struct {
 	// IsTLS reports whether the client itself speaks TLS, to us or to a trusted
 	// proxy; by default whether the request does.
 	IsTLS func(*http.Request) bool
+	// Admission turns clients away while too many come; nil lets everybody in.
+	Admission *Admission
+	// Address is where the client itself is, for Admission; by default the peer.
+	Address func(*http.Request) netip.Addr
 }
 
 // WithDefaults fills in what was left out.
@@ -40,6 +45,9 @@ func (g Gate) WithDefaults() Gate {
 	}
 	if g.IsTLS == nil {
 		g.IsTLS = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	if g.Address == nil {
+		g.Address = peerAddress
 	}
 	return g
 }
@@ -64,6 +72,9 @@ func (g *Gate) Check(r *http.Request, key string) *Entry {
 func (g *Gate) CheckPlain(r *http.Request, key string) *Entry { return g.check(r, key, nil) }
 
 func (g *Gate) check(r *http.Request, key string, version *Refusal) *Entry {
+	if refusal := g.Admission.Admit(g.Address(r)); refusal != nil { // before anything that costs
+		return &Entry{Key: key, Refusal: refusal}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), lookupTime)
 	defer cancel()
 	app, err := g.Apps.ByKey(ctx, key)
@@ -83,6 +94,12 @@ func (g *Gate) check(r *http.Request, key string, version *Refusal) *Entry {
 		}
 	}
 	return e
+}
+
+// peerAddress is the address of the peer; the zero one if it has none.
+func peerAddress(r *http.Request) netip.Addr {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return peer.Addr()
 }
 
 // travelled judges how the client got here.

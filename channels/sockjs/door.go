@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ type Config struct {
 	Log  *slog.Logger
 	// IsTLS reports whether the client itself speaks TLS; see [channels.Gate].
 	IsTLS func(*http.Request) bool
+	// Admission and Address are as in [channels.Gate].
+	Admission *channels.Admission
+	Address   func(*http.Request) netip.Addr
 	// MaxFrameBytes caps one inbound message; 32768 by default.
 	MaxFrameBytes int
 	// Heartbeat is the time between two signs of life to a client that waits
@@ -76,7 +80,7 @@ type Door struct {
 // New makes a door.
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
-	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS}
+	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS, Admission: cfg.Admission, Address: cfg.Address}
 	return &Door{cfg: cfg, gate: gate.WithDefaults(), sessions: make(map[string]*session)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ type Config struct {
 	Log  *slog.Logger
 	// IsTLS reports whether the client itself speaks TLS; see [channels.Gate].
 	IsTLS func(*http.Request) bool
+	// Admission and Address are as in [channels.Gate].
+	Admission *channels.Admission
+	Address   func(*http.Request) netip.Addr
 	// Heartbeat is the time between two comments to a client for which there is
 	// nothing else; 25 s by default.
 	Heartbeat time.Duration
@@ -46,7 +50,7 @@ func New(cfg Config) *Door {
 	if cfg.WriteTime <= 0 {
 		cfg.WriteTime = 30 * time.Second
 	}
-	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS}
+	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS, Admission: cfg.Admission, Address: cfg.Address}
 	return &Door{cfg: cfg, gate: gate.WithDefaults(), conns: make(map[*channels.Conn]struct{})}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -32,6 +33,9 @@ type Config struct {
 	// IsTLS reports whether the client itself speaks TLS, to us or to a trusted
 	// proxy; by default whether the request does.
 	IsTLS func(*http.Request) bool
+	// Admission and Address are as in [channels.Gate].
+	Admission *channels.Admission
+	Address   func(*http.Request) netip.Addr
 }
 
 func (c Config) withDefaults() Config {
@@ -67,7 +71,7 @@ type Door struct {
 // New makes a door. Its connections must come through [Listen].
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
-	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS}
+	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS, Admission: cfg.Admission, Address: cfg.Address}
 	d := &Door{cfg: cfg, hub: cfg.Hub, gate: gate.WithDefaults(), melody: melody.New(), pool: newPool()}
 	m := d.melody
 	m.Upgrader = &websocket.Upgrader{

@@ -10,32 +10,34 @@ import (
 // Config is everything an operator may set, parsed and checked. It is made in
 // one place, [loadConfig]; everything below receives plain values from it.
 type Config struct {
-	Listen            string         // host:port of everything clients and servers use; port 0 picks a free one
-	MetricsListen     string         // host:port of metrics and profiles; empty = none
-	DataDir           string         // folder of the embedded database and the master key
-	DatabaseURL       string         // empty = SQLite in DataDir
-	RedisURL          string         // empty = the in-process broker, for one node
-	PublicURL         string         // how the outside reaches Listen; empty = derived from Listen
-	MasterKey         tenants.Secret // base64 of 32 bytes; zero = a file in DataDir
-	AutoMigrate       bool           // whether opening the database brings its schema up
-	TLSCert           string         // PEM file; empty = no TLS here
-	TLSKey            string         // PEM file
-	AutocertDomains   []string       // hosts to get certificates for; empty = none
-	AutocertDirectory string         // ACME server; empty = Let's Encrypt
-	TrustedProxies    []string       // addresses or CIDR ranges whose X-Forwarded-For is believed
-	LogLevel          slog.Level
-	LogFormat         string             // auto, text or json
-	ShutdownTimeout   time.Duration      // for the whole of an orderly stop
-	NodeLease         time.Duration      // after which a silent node counts as dead
-	MaxFrameBytes     int                // largest message taken from a socket
-	SignUp            tenants.SignUpMode // who may make an account
-	BrandName         string             // the name in mails and on pages
-	MailFrom          string             // the sender of mails
-	SMTPURL           tenants.Secret     // where mails are handed over; zero = they are written to the log
-	SupportURL        string             // where suspended customers are sent; empty = nowhere
-	TermsURL          string             // what a sign-up accepts; empty = nothing
-	TermsVersion      string             // which version of it
-	DeniedMailDomains []string           // no account for addresses at or below these
+	Listen               string         // host:port of everything clients and servers use; port 0 picks a free one
+	MetricsListen        string         // host:port of metrics and profiles; empty = none
+	DataDir              string         // folder of the embedded database and the master key
+	DatabaseURL          string         // empty = SQLite in DataDir
+	RedisURL             string         // empty = the in-process broker, for one node
+	PublicURL            string         // how the outside reaches Listen; empty = derived from Listen
+	MasterKey            tenants.Secret // base64 of 32 bytes; zero = a file in DataDir
+	AutoMigrate          bool           // whether opening the database brings its schema up
+	TLSCert              string         // PEM file; empty = no TLS here
+	TLSKey               string         // PEM file
+	AutocertDomains      []string       // hosts to get certificates for; empty = none
+	AutocertDirectory    string         // ACME server; empty = Let's Encrypt
+	TrustedProxies       []string       // addresses or CIDR ranges whose X-Forwarded-For is believed
+	LogLevel             slog.Level
+	LogFormat            string             // auto, text or json
+	ShutdownTimeout      time.Duration      // for the whole of an orderly stop
+	NodeLease            time.Duration      // after which a silent node counts as dead
+	MaxFrameBytes        int                // largest message taken from a socket
+	HandshakesPerSecond  int                // clients that may come in a second; 0 = no bound
+	HandshakesPerAddress int                // the same from one public address
+	SignUp               tenants.SignUpMode // who may make an account
+	BrandName            string             // the name in mails and on pages
+	MailFrom             string             // the sender of mails
+	SMTPURL              tenants.Secret     // where mails are handed over; zero = they are written to the log
+	SupportURL           string             // where suspended customers are sent; empty = nowhere
+	TermsURL             string             // what a sign-up accepts; empty = nothing
+	TermsVersion         string             // which version of it
+	DeniedMailDomains    []string           // no account for addresses at or below these
 
 	UsageInterval time.Duration // between two writes of what apps use; what a killed process loses at most
 }
@@ -70,6 +72,8 @@ var settings = []setting{
 	{name: "shutdown_timeout", def: "30s", help: "time for an orderly stop, 1s to 10m", apply: applyShutdownTimeout},
 	{name: "node_lease", def: "15s", help: "time after which a silent node counts as dead, 1s to 15s", apply: applyNodeLease},
 	{name: "max_frame_bytes", def: "32768", help: "largest message taken from a socket, 1024 to 1048576", apply: applyMaxFrameBytes},
+	{name: "handshakes_per_second", def: "5000", help: "clients that may come in a second on this node; 0 = no bound", apply: func(c *Config, v string) error { return applyRate(&c.HandshakesPerSecond, v) }},
+	{name: "handshakes_per_address", def: "100", help: "clients that may come in a second from one public address; 0 = no bound", apply: func(c *Config, v string) error { return applyRate(&c.HandshakesPerAddress, v) }},
 	{name: "signup", def: "closed", help: "who may make an account: closed, invite or open", apply: applySignUp},
 	{name: "brand_name", def: "Tidewire", help: "the name in mails and on pages", apply: applyBrandName},
 	{name: "mail_from", help: "sender of mails, for example Tidewire <noreply@example.com>; empty = noreply at the host of public_url", apply: applyMailFrom},

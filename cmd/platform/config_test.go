@@ -42,6 +42,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, Config{
 		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true,
 		LogFormat: "auto", ShutdownTimeout: 30 * time.Second, NodeLease: 15 * time.Second, MaxFrameBytes: 32768,
+		HandshakesPerSecond: 5000, HandshakesPerAddress: 100,
 		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", UsageInterval: 10 * time.Second,
 	}, cfg)
 	require.Len(t, list, len(settings))
@@ -201,7 +202,7 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
-		"tls_cert", "tls_key", "autocert_domains", "autocert_directory", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes",
+		"tls_cert", "tls_key", "autocert_domains", "autocert_directory", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes", "handshakes_per_second", "handshakes_per_address",
 		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "usage_interval",
 	}, names)
 }

@@ -16,12 +16,13 @@ import (
 
 // newMetricsServer serves /metrics, and profiles to this machine only: a
 // profile can show what is in memory.
-func newMetricsServer(hub *channels.Hub, live *realtime, log *slog.Logger) *http.Server {
+func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, log *slog.Logger) *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newHubCollector(hub.Stats),
+		newAdmissionCollector(admission.Stats),
 		buildCollector(),
 	)
 	for _, c := range live.collectors {

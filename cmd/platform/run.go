@@ -79,8 +79,9 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
 	revoked.OnChange(hub.RecheckTokens)
-	isTLS := forwardedTLS(cfg.TrustedProxies)
-	door := ws.New(ws.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS})
+	isTLS, address := forwardedTLS(cfg.TrustedProxies), clientAddress(cfg.TrustedProxies)
+	admission := newAdmission(cfg, hub)
+	door := ws.New(ws.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS, Admission: admission, Address: address})
 	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
 	admin, err := newAdmin(cfg, accounts, store, live, log, channelsadmin.Routes(hub, apps)...)
 	if err != nil {
@@ -88,8 +89,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	parts := routes{
 		ws:    door,
-		http:  sockjs.New(sockjs.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: cfg.MaxFrameBytes, IsTLS: isTLS}),
-		sse:   sse.New(sse.Config{Hub: hub, Apps: apps, Log: log, IsTLS: isTLS}),
+		http:  sockjs.New(sockjs.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: cfg.MaxFrameBytes, IsTLS: isTLS, Admission: admission, Address: address}),
+		sse:   sse.New(sse.Config{Hub: hub, Apps: apps, Log: log, IsTLS: isTLS, Admission: admission, Address: address}),
 		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log}),
 		admin: admin,
 		ready: newReadiness(log, readyChecks(store, apps, live)),
@@ -110,7 +111,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	// Requests that wait for events end only when they are told to.
 	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
-	metrics := newMetricsServer(hub, live, log)
+	metrics := newMetricsServer(hub, admission, live, log)
 
 	group, running := errgroup.WithContext(ctx)
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))

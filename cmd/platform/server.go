@@ -122,14 +122,7 @@ func allowOrigins(c *gin.Context) {
 // forwardedTLS reports whether a client itself speaks TLS: to us, or to a
 // proxy that is trusted to say so.
 func forwardedTLS(trusted []string) func(*http.Request) bool {
-	var ranges []netip.Prefix
-	for _, t := range trusted {
-		if ip, err := netip.ParseAddr(t); err == nil {
-			ranges = append(ranges, netip.PrefixFrom(ip, ip.BitLen()))
-		} else if p, err := netip.ParsePrefix(t); err == nil {
-			ranges = append(ranges, p)
-		}
-	}
+	ranges := trustedRanges(trusted)
 	return func(r *http.Request) bool {
 		if r.TLS != nil {
 			return true
@@ -138,12 +131,10 @@ func forwardedTLS(trusted []string) func(*http.Request) bool {
 		if err != nil {
 			return false
 		}
-		for _, p := range ranges {
-			if p.Contains(from.Addr().Unmap()) {
-				// The last proxy speaks last; what stands before it came from outside.
-				said := strings.Split(r.Header.Get("X-Forwarded-Proto"), ",")
-				return strings.TrimSpace(said[len(said)-1]) == "https"
-			}
+		if within(ranges, from.Addr()) {
+			// The last proxy speaks last; what stands before it came from outside.
+			said := strings.Split(r.Header.Get("X-Forwarded-Proto"), ",")
+			return strings.TrimSpace(said[len(said)-1]) == "https"
 		}
 		return false
 	}
