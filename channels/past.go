@@ -224,7 +224,10 @@ func (h *Hub) refillOnce(ctx context.Context, ch *channel, p *past) (more bool, 
 		return false, nil
 	}
 	p.mu.Lock()
-	from := p.seen
+	from, known := p.seen, p.seen // known is the furthest place that was ever heard of
+	if p.need.Epoch == from.Epoch && p.need.Offset > from.Offset {
+		known = p.need
+	}
 	p.mu.Unlock()
 	run, err := h.history.Read(ctx, ch.topic, keep, Query{After: from.Offset, Limit: refillEvents, MaxBytes: refillBytes})
 	if err != nil {
@@ -243,22 +246,21 @@ func (h *Hub) refillOnce(ctx context.Context, ch *channel, p *past) (more bool, 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return h.takeRun(ch, p, &run)
+	return h.takeRun(ch, p, known, &run)
 }
 
-// takeRun delivers a run that was read because events were missed. The caller
-// holds p's lock.
-func (h *Hub) takeRun(ch *channel, p *past, run *Run) (more bool, err error) {
+// takeRun delivers a run that was read because events were missed, when known
+// was the furthest place heard of. The caller holds p's lock.
+func (h *Hub) takeRun(ch *channel, p *past, known Position, run *Run) (more bool, err error) {
 	switch {
 	case run.Head.Epoch != p.seen.Epoch:
 		// What came behind the last event of the old epoch nobody can know.
 		h.cut(ch, p)
 		p.seen = Position{Epoch: run.Head.Epoch, Offset: run.Oldest - 1}
 		p.recent = nil
-	case run.Head.Offset < p.seen.Offset:
+	case run.Head.Epoch == known.Epoch && run.Head.Offset < known.Offset:
 		h.engineLost(ch, p.seen.Epoch)
-		p.seen = Position{}
-		p.heard = Position{}
+		p.seen, p.heard, p.recent = Position{}, Position{}, nil
 		h.cut(ch, p)
 		p.settle()
 		return false, nil
@@ -270,7 +272,7 @@ func (h *Hub) takeRun(ch *channel, p *past, run *Run) (more bool, err error) {
 	if err := h.fill(ch, p, run.Events); err != nil {
 		return true, err
 	}
-	if run.More || (p.need.Epoch == p.seen.Epoch && p.need.Offset > p.seen.Offset && p.need.Offset > run.Head.Offset) {
+	if run.More {
 		return true, nil
 	}
 	if p.need.Epoch == p.seen.Epoch && p.need.Offset > p.seen.Offset {

@@ -184,8 +184,11 @@ func (h *Hub) checkPast(ctx context.Context, ch *channel, now time.Time) {
 	if keep.Max == 0 {
 		return
 	}
-	pos, err := h.history.Position(ctx, ch.topic, keep)
 	p := ch.past.Load()
+	p.mu.Lock()
+	before := p.seen
+	p.mu.Unlock()
+	pos, err := h.history.Position(ctx, ch.topic, keep)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.due = now.Add(min(max(keep.TTL/4, minCheck), maxCheck))
@@ -196,7 +199,9 @@ func (h *Hub) checkPast(ctx context.Context, ch *channel, now time.Time) {
 	p.suspect = Position{}
 	switch {
 	case pos == p.seen:
-	case pos.Epoch == p.seen.Epoch && pos.Offset < p.seen.Offset && p.heard.Offset <= pos.Offset:
+	case pos.Epoch == before.Epoch && pos.Offset < before.Offset:
+		h.fallBehind(ch, p, p.seen) // the engine has lost some
+	case pos.Epoch == p.seen.Epoch && pos.Offset < p.seen.Offset:
 		// delivered meanwhile
 	case !late.IsZero() && (p.seen.Epoch != late.Epoch || p.seen.Offset < late.Offset):
 		h.fallBehind(ch, p, late)

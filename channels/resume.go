@@ -80,17 +80,15 @@ func (h *Hub) prepare(ctx context.Context, c *Conn, ch *channel, w *wish) {
 	c.calm(ctx)
 	p := h.pastOf(ch)
 	for range 3 {
+		var again bool
+		var err error
 		if h.fromRecent(p, w) {
-			return
+			again, err = h.confirm(ctx, ch, p, keep, w)
+		} else {
+			again, err = h.readInTurn(ctx, ch, p, keep, w)
 		}
-		select {
-		case p.reading <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		again, err := h.readWish(ctx, ch, p, keep, w)
-		<-p.reading
 		if err != nil {
+			w.ready = false
 			h.log.WarnContext(ctx, "history not read", "app", ch.topic.App, "error", err)
 			return
 		}
@@ -98,6 +96,39 @@ func (h *Hub) prepare(ctx context.Context, c *Conn, ch *channel, w *wish) {
 			return
 		}
 	}
+}
+
+// confirm asks the engine whether the epoch is still the one this node knows:
+// what is in memory here does not show that the engine has lost everything.
+func (h *Hub) confirm(ctx context.Context, ch *channel, p *past, keep Retention, w *wish) (again bool, err error) {
+	pos, err := h.history.Position(ctx, ch.topic, keep)
+	if err != nil || pos.Epoch == w.resume.Epoch && pos.Offset >= w.resume.Offset {
+		return false, err
+	}
+	w.ready, w.reason = false, gapEpoch
+	p.mu.Lock()
+	h.fallBehind(ch, p, pos)
+	settled := p.settled
+	p.mu.Unlock()
+	within, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	_ = wait(within, settled) // the subscription then stands in the new epoch
+	return false, nil
+}
+
+// readInTurn is readWish for one connection after the other: what one has read
+// the next one finds in memory.
+func (h *Hub) readInTurn(ctx context.Context, ch *channel, p *past, keep Retention, w *wish) (again bool, err error) {
+	select {
+	case p.reading <- struct{}{}:
+		defer func() { <-p.reading }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if h.fromRecent(p, w) {
+		return h.confirm(ctx, ch, p, keep, w)
+	}
+	return h.readWish(ctx, ch, p, keep, w)
 }
 
 // calm waits until little is queued on the connection. One that does not read
@@ -140,9 +171,6 @@ func (h *Hub) fromRecent(p *past, w *wish) bool {
 // readWish reads the run that w asks for. again says that this node was behind
 // and that it is worth another try.
 func (h *Hub) readWish(ctx context.Context, ch *channel, p *past, keep Retention, w *wish) (again bool, err error) {
-	if h.fromRecent(p, w) { // somebody else has read it meanwhile
-		return false, nil
-	}
 	q := Query{After: w.resume.Offset, Limit: min(replayEvents, keep.Max), MaxBytes: replayBytes}
 	if w.resume.IsZero() {
 		q.Backwards = true

@@ -107,3 +107,13 @@ func (p *proxy) thaw() {
 		close(p.frozen)
 	}
 }
+
+// breakAll ends every connection there is; new ones are let through.
+func (p *proxy) breakAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+}

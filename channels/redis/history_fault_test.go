@@ -1,0 +1,154 @@
+package redis_test
+
+import (
+	"flag"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tidewire/channels"
+	"tidewire/channels/channelstest"
+	"tidewire/channels/redis"
+)
+
+var (
+	historyRounds  = flag.Int("history.rounds", 4, "rounds of faults of TestHistoryUnderFaults")
+	historyClients = flag.Int("history.clients", 30, "clients of TestHistoryUnderFaults")
+)
+
+// faulty is a checker whose nodes each reach Redis through a proxy of their own.
+type faulty struct {
+	*channelstest.HistoryChecker
+	server  *server
+	proxies []*proxy
+}
+
+func (f *faulty) start(t *testing.T, i int) {
+	p := startProxy(t, f.server.addr())
+	f.proxies[i] = p
+	c, err := redis.Open(t.Context(), redis.Config{URL: "redis://" + p.addr(), Node: "test", Lease: testLease})
+	require.NoError(t, err)
+	f.StartNode(i, channelstest.Engines{Broker: c.Broker(), Presence: c.Presence(), Run: c.Run}, func() { _ = c.Close() })
+}
+
+// Nodes die, links break and Redis is killed and comes back: no client misses,
+// doubles or reorders an event without being told, and nothing that was accepted
+// is lost. Redis comes back empty: every resume says that there is a gap.
+func TestHistoryUnderFaults(t *testing.T) {
+	t.Parallel()
+	f := &faulty{
+		HistoryChecker: channelstest.NewHistoryChecker(t, 3, 10_000),
+		server:         startServer(t, "--appendonly", "yes"), proxies: make([]*proxy, 3),
+	}
+	for i := range f.proxies {
+		f.start(t, i)
+	}
+	defer f.Stop()
+	f.StartClients(*historyClients)
+	f.Settle()
+	accepted, recovered := 0, 0
+	for round := range *historyRounds {
+		accepted += f.Publish(50)
+		i := rand.IntN(len(f.proxies))
+		switch round % 4 {
+		case 0:
+			f.proxies[i].breakAll()
+			f.KillNode(i)
+			accepted += f.Publish(50)
+			f.start(t, i)
+		case 1:
+			f.server.kill()
+			accepted += f.Publish(1)
+			f.server.start(t)
+		case 2:
+			f.proxies[i].breakAll()
+			accepted += f.Publish(50)
+			f.proxies[(i+1)%len(f.proxies)].breakAll()
+		case 3:
+			admin := raw(t, f.server.addr())
+			_ = admin.Do(t.Context(), "client", "kill", "type", "pubsub").Err()
+			accepted += f.Publish(50)
+		}
+		accepted += f.Publish(50)
+		f.Settle()
+		f.ReconnectAll()
+		f.Settle()
+		ok, gaps, reasons := f.Gaps()
+		require.Zero(t, gaps, "round %d: nothing was lost, and gaps were told: %v", round, reasons)
+		recovered += ok
+	}
+	t.Logf("%d rounds, %d clients: %d accepted, %d resumes recovered, %d events in the history",
+		*historyRounds, *historyClients, accepted, recovered, f.Verify())
+
+	f.server.kill()
+	f.server.args = []string{"--appendonly", "no"}
+	f.server.start(t)
+	f.ReconnectAll()
+	ok, gaps, reasons := f.Gaps()
+	require.Zero(t, ok, "a resume recovered from a Redis that was empty")
+	require.GreaterOrEqual(t, gaps, *historyClients)
+	f.Settle()
+	t.Logf("wiped: %d gaps told, %v", gaps, reasons)
+}
+
+// A replica is promoted that lacks the last events: nobody recovers over that,
+// and no place is given out twice.
+func TestHistoryFailover(t *testing.T) {
+	t.Parallel()
+	master := startServer(t)
+	replica := startServer(t, "--replicaof", "127.0.0.1", strconv.Itoa(master.port))
+	keep := channels.Retention{Max: 100, TTL: time.Hour}
+	tp := newTopic(t, "failover")
+	c := run(t, master.url())
+	publishKept := func(r *running, name string) channels.Position {
+		positions, err := r.Broker().Publish(t.Context(), []channels.Event{{Topic: tp, Name: name, Data: []byte(`""`), Keep: keep}})
+		require.NoError(t, err)
+		return positions[0]
+	}
+	first := publishKept(c, "a")
+	admin := raw(t, replica.addr())
+	eventually(t, "the replica has it", func() bool { return admin.DBSize(t.Context()).Val() > 0 })
+	require.NoError(t, admin.Do(t.Context(), "replicaof", "127.0.0.1", "1").Err()) // the link is cut
+	lost := publishKept(c, "b")
+	require.Equal(t, channels.Position{Epoch: first.Epoch, Offset: 2}, lost)
+	require.NoError(t, admin.Do(t.Context(), "replicaof", "no", "one").Err())
+	after := run(t, replica.url())
+	again := publishKept(after, "c")
+	require.NotEqual(t, first.Epoch, again.Epoch)
+	require.EqualValues(t, 1, again.Offset)
+	answer, err := after.Broker().Read(t.Context(), tp, keep, channels.Query{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, answer.Events, 1)
+}
+
+// A history that went back, as a crash of the machine can do to it, gets a new
+// epoch from a node that had delivered more.
+func TestHistoryWentBack(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	k := channelstest.NewHistoryChecker(t, 1, 100)
+	c := openLease(t, s.url(), 0)
+	k.StartNode(0, channelstest.Engines{Broker: c.Broker(), Presence: c.Presence(), Run: c.Run}, func() {})
+	defer k.Stop()
+	k.StartClients(3)
+	k.Settle()
+	k.Publish(5)
+	k.Settle()
+	admin := raw(t, s.addr())
+	keys := admin.Keys(t.Context(), "tw:{*}:p:*").Val()
+	require.Len(t, keys, 1)
+	place := admin.Get(t.Context(), keys[0]).Val()
+	epoch, rest := place[:channels.EpochLen], place[channels.EpochLen+2:]
+	require.NoError(t, admin.Set(t.Context(), keys[0], epoch+":3"+rest, time.Hour).Err())
+	require.NoError(t, admin.LTrim(t.Context(), strings.Replace(keys[0], ":p:", ":y:", 1), 0, 2).Err())
+	require.NoError(t, admin.Do(t.Context(), "client", "kill", "type", "pubsub").Err()) // a crash ends that too
+	eventually(t, "a node notices", func() bool {
+		now := admin.Get(t.Context(), keys[0]).Val()
+		return now != "" && now[:channels.EpochLen] != epoch
+	})
+	k.Settle()
+}
