@@ -51,7 +51,7 @@ func (h *Hub) Connect(app *tenants.App, key string, t fanout.Transport, refusal 
 	line := h.plane.Attach(t)
 	c := &Conn{hub: h, id: newSocketID(), key: key, since: time.Now().Unix(), line: line}
 	if refusal == nil {
-		refusal = h.admit(app, c)
+		refusal = h.seat(app, c)
 	}
 	if refusal != nil {
 		h.stats.refused.Add(1)

@@ -31,6 +31,8 @@ type HubConfig struct {
 	// Observer is told of client events and cache misses; nil is nobody. Of who
 	// came and went the engine of Presence tells it.
 	Observer Observer
+	// Seats bound the connections over all nodes; nil leaves that to Meters.
+	Seats tenants.Seats
 	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
 	ActivityTimeout time.Duration
 	// Linger is how long the broker subscription of a channel outlives its last

@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +36,21 @@ func (sp *space) all() []*Conn {
 	return conns
 }
 
+// seat takes a seat for c, where nodes share them, and admits it.
+func (h *Hub) seat(app *tenants.App, c *Conn) *Refusal {
+	if h.cfg.Seats == nil {
+		return h.admit(app, c)
+	}
+	if err := h.cfg.Seats.Take(context.Background(), app); err != nil {
+		return Refuse(CodeOverQuota, "%v", err)
+	}
+	refusal := h.admit(app, c)
+	if refusal != nil {
+		h.cfg.Seats.Free(app.TenantID, app.ID)
+	}
+	return refusal
+}
+
 // admit adds c to its app's space, or says why it may not be there.
 func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 	h.mu.Lock()
@@ -59,7 +75,9 @@ func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 	if len(sp.conns) >= limit {
 		return Refuse(CodeOverQuota, "App %s has %d connections, the most it allows. Close some, or raise max_connections.", app.ID, limit)
 	}
-	if err := sp.usage.Connect(app); err != nil { // over all nodes, and all apps of the tenant
+	if h.cfg.Seats != nil {
+		sp.usage.Connected()
+	} else if err := sp.usage.Connect(app); err != nil { // all apps of the tenant together
 		if len(sp.conns) == 0 {
 			delete(h.spaces, app.ID)
 		}
@@ -82,6 +100,9 @@ func (h *Hub) expel(c *Conn) {
 	defer sp.mu.Unlock()
 	delete(sp.conns, c.id)
 	sp.usage.Disconnect()
+	if app := sp.app.Load(); h.cfg.Seats != nil {
+		h.cfg.Seats.Free(app.TenantID, app.ID)
+	}
 	if len(sp.conns) == 0 {
 		delete(h.spaces, sp.app.Load().ID)
 	}

@@ -171,7 +171,16 @@ func (u *AppUsage) Connect(app *App) error {
 	return nil
 }
 
-// Disconnect ends one Connect.
+// Connected counts a connection that was given its seat elsewhere, by [Seats].
+func (u *AppUsage) Connected() {
+	if u != nil {
+		u.conns.open.Add(1)
+		u.tenant.conns.open.Add(1)
+		u.peaked()
+	}
+}
+
+// Disconnect ends one Connect or Connected.
 func (u *AppUsage) Disconnect() {
 	if u != nil {
 		u.conns.open.Add(-1)

@@ -133,6 +133,10 @@ func dialer(tlsConfig *tls.Config) func(context.Context, string, string) (net.Co
 	}
 }
 
+// Commands returns the connections for commands, which others may use for
+// keys of their own. They stay the client's.
+func (c *Client) Commands() goredis.UniversalClient { return c.rdb }
+
 // Broker returns the engine of channels.Broker, the same one every time.
 func (c *Client) Broker() *Broker { return c.broker }
 

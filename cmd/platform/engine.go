@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"tidewire/channels"
 	"tidewire/channels/redis"
 	"tidewire/tenants"
+	limits "tidewire/tenants/redis"
 	"tidewire/tenants/sqlstore"
 )
 
@@ -158,6 +160,7 @@ type realtime struct {
 	broker   channels.Broker
 	presence channels.Presence
 	limiter  tenants.Limiter
+	seats    tenants.Seats               // nil = the meters of this node know all connections
 	run      func(context.Context) error // keeps this node alive for the others; nil = there are none
 	ping     func(context.Context) error // nil = cannot be away
 	close    func() error
@@ -180,11 +183,13 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 		if err != nil {
 			return nil, err
 		}
+		limiter := limits.NewLimiter(client.Commands(), limits.Config{Log: log})
+		seats := limits.NewSeats(client.Commands(), limits.SeatsConfig{Lease: cfg.NodeLease, Nodes: limiter.Nodes, Log: log})
 		return &realtime{
 			engine: engine, broker: client.Broker(), presence: client.Presence(),
-			run: client.Run, ping: client.Ping, close: client.Close,
+			run: together(client.Run, limiter.Run, seats.Run), ping: client.Ping, close: client.Close,
 			linger: 5 * time.Second, countEvery: time.Second,
-			limiter:    tenants.NewMemoryLimiter(nil), // of this node: the rates hold for each
+			limiter: limiter, seats: seats,
 			collectors: []prometheus.Collector{newRedisCollector(client.Stats)},
 		}, nil
 	default:
@@ -194,6 +199,17 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 			limiter: tenants.NewMemoryLimiter(nil),
 			close:   func() error { return nil },
 		}, nil
+	}
+}
+
+// together runs parts that live as long as each other.
+func together(parts ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, run := range parts {
+			group.Go(func() error { return run(ctx) })
+		}
+		return group.Wait()
 	}
 }
 

@@ -74,7 +74,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	hub := channels.NewHub(channels.HubConfig{
 		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery,
 		JWT:    tenants.NewJWTVerifier(jwks.New(jwks.Options{Log: log}), revoked, tenants.JWTOptions{}),
-		Meters: meters, Limiter: live.limiter, Log: log,
+		Meters: meters, Limiter: live.limiter, Seats: live.seats, Log: log,
 	})
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
