@@ -20,6 +20,9 @@ type AccountStore interface {
 	// it has written. All of fn's writes happen, or none if it returns an error,
 	// which Write returns unchanged.
 	Write(ctx context.Context, fn func(tx AccountWriter) error) error
+	// WriteBulk is Write for a great many changes: it may take as long as ctx
+	// allows, and other writers wait for it.
+	WriteBulk(ctx context.Context, fn func(tx AccountWriter) error) error
 
 	// TouchSession and TouchToken note a use. They do not wait for writers.
 	TouchSession(ctx context.Context, id string, at time.Time) error

@@ -22,8 +22,12 @@ type reader func(path string, raw json.RawMessage) error
 // follows: each name is one of fields, written exactly so, and given once. The
 // standard decoder would let the last of two spellings win in silence.
 func readObject(path string, raw []byte, fields map[string]reader) error {
-	if len(raw) > maxConfigBytes {
-		return &InvalidError{path, fmt.Sprintf("must be at most %d bytes", maxConfigBytes)}
+	return readBounded(path, raw, maxConfigBytes, fields)
+}
+
+func readBounded(path string, raw []byte, most int, fields map[string]reader) error {
+	if len(raw) > most {
+		return &InvalidError{path, fmt.Sprintf("must be at most %d bytes", most)}
 	}
 	if !utf8.Valid(raw) {
 		return &InvalidError{path, "must be valid UTF-8"}

@@ -61,7 +61,7 @@ func (c *cli) appsCommand() *cobra.Command {
 	})
 	cmd.AddCommand(
 		c.appsCreateCommand(), c.appsListCommand(), c.appsShowCommand(), c.appsUpdateCommand(),
-		c.appsDisableCommand(), c.appsEnableCommand(), c.appsDeleteCommand(),
+		c.appsDisableCommand(), c.appsEnableCommand(), c.appsDeleteCommand(), c.appsImportCommand(),
 	)
 	return cmd
 }

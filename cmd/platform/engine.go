@@ -236,3 +236,22 @@ func newRedisCollector(take func() redis.Stats) prometheus.Collector {
 		}},
 	}
 }
+
+// embeddedFile is where the embedded database is, or an error if the
+// configuration names a server.
+func embeddedFile(cfg Config) (string, error) {
+	door, err := databaseFor(cfg)
+	if err == nil && door.file == "" {
+		err = errors.New("database_url is set: this " + sqlstore.ErrNotEmbedded.Error())
+	}
+	return door.file, err
+}
+
+// openFile opens an embedded database that lies somewhere else.
+func openFile(ctx context.Context, cfg Config, path string) (*sqlstore.Store, error) {
+	sealer, err := openSealer(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sqlstore.OpenSQLite(ctx, path, sqlstore.Options{Sealer: sealer, AutoMigrate: true})
+}

@@ -49,6 +49,8 @@ var foreign = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/platform"}, "commands are cmd/platform's"},
 	{"github.com/spf13/pflag", []string{"cmd/platform"}, "flags are cmd/platform's"},
 	{"github.com/knadh/koanf", []string{"cmd/platform"}, "the configuration is read in cmd/platform only; take plain values"},
+	{"go.yaml.in/yaml", []string{"cmd/platform"}, "YAML is for what people write: files of apply and export"},
+	{"github.com/HdrHistogram/hdrhistogram-go", []string{"cmd/platform"}, "latencies are recorded by platform bench only"},
 	{"github.com/lmittmann/tint", []string{"cmd/platform"}, "log handlers are chosen in cmd/platform; take a *slog.Logger"},
 	{"github.com/prometheus", []string{"cmd/platform"}, "cores count and hand out a Stats snapshot; only cmd/platform knows Prometheus"},
 	{"github.com/oklog/ulid", []string{"*/sqlstore", "*/adminapi"}, "ids are made where rows are made"},

@@ -83,7 +83,8 @@ func (c *cli) rootCommand() *cobra.Command {
 	root.AddCommand(
 		c.serveCommand(), c.devCommand(), c.migrateCommand(), c.appsCommand(),
 		c.tenantsCommand(), c.usersCommand(), c.keysCommand(), c.tokensCommand(), c.plansCommand(),
-		c.triggerCommand(), c.subscribeCommand(), c.doctorCommand(),
+		c.applyCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(), c.moveCommand(),
+		c.triggerCommand(), c.subscribeCommand(), c.benchCommand(), c.doctorCommand(),
 		c.healthcheckCommand(), c.versionCommand(),
 	)
 	return root

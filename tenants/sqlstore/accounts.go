@@ -43,6 +43,11 @@ type accountTx struct{ queries }
 func (s *AccountStore) Write(ctx context.Context, fn func(tx tenants.AccountWriter) error) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	return s.WriteBulk(ctx, fn)
+}
+
+// WriteBulk implements [tenants.AccountStore].
+func (s *AccountStore) WriteBulk(ctx context.Context, fn func(tx tenants.AccountWriter) error) error {
 	var refused error // what fn said, apart from what the database says
 	err := s.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := s.lock(tx); err != nil {
