@@ -82,7 +82,7 @@ test-go: bin/testenv dashboard $(foreach d,$(CLIENTS),$(call INSTALLED,$(d))) ##
 
 .PHONY: test-js
 test-js: bin/testenv bin/platform $(foreach d,$(JSTESTS),$(call INSTALLED,$(d))) ## the JavaScript tests
-	@set -e; for dir in $(JSTESTS); do echo "npm test in $$dir"; (cd $$dir && TIDEWIRE_BIN="$(CURDIR)/bin/platform" "$(CURDIR)/bin/testenv" -need redis,chromium -- $(NPM) test); done
+	@set -e; for dir in $(JSTESTS); do echo "npm test in $$dir"; (cd $$dir && TEST_PLATFORM="$(CURDIR)/bin/platform" "$(CURDIR)/bin/testenv" -need redis,chromium -- $(NPM) test); done
 
 .PHONY: lint
 lint: vet ## gofmt, go vet, golangci-lint (its first build takes minutes)

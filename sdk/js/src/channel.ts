@@ -25,7 +25,7 @@ export class ChannelCore {
   private _tries = 0;
 
   private _seen: string | undefined; // serial of the last event
-  private _head: string | undefined; // where the channel was when subscribed
+  private _head: string | undefined; // what came after this follows
   private _before = false; // was subscribed on an earlier connection
   private _secret: string | undefined;
   private _late: Frame[] | undefined; // events that wait for a new secret
@@ -222,7 +222,7 @@ export class ChannelCore {
     if (event.startsWith("pusher_internal:")) {
       if (event === "pusher_internal:subscription_count") {
         this.subscriberCount = Number(field(frame.data, "subscription_count"));
-        this._emit("pusher:subscription_count", frame.data, { event: "pusher:subscription_count", channel: this.name, recovered: false });
+        this._emit("pusher:subscription_count", frame.data, { event: "pusher:subscription_count", channel: this.name });
       } else this._internal(event, frame.data);
       return;
     }
@@ -235,7 +235,7 @@ export class ChannelCore {
       data = decode(text);
     }
     if (serial !== undefined) this._seen = serial;
-    const meta: EventMeta = { event, channel: this.name, recovered: serial !== undefined && reached(serial, this._head) };
+    const meta: EventMeta = { event, channel: this.name };
     if (serial !== undefined) meta.serial = serial;
     if (userId !== undefined) meta.userId = userId;
     this._emit(event, data, meta);

@@ -45,8 +45,6 @@ export interface EventMeta {
   serial?: string;
   /** Who sent it: client events on presence channels, vouched for by the server. */
   userId?: string;
-  /** True if it was published before this subscription and came from the history. */
-  recovered: boolean;
 }
 
 /** Events may have been missed: load the channel's state anew. */

@@ -180,10 +180,11 @@ export class FakeSocket {
     if (typeof data.resume === "string") {
       const [was, offset] = data.resume.split(":");
       if (was !== epoch) return { serial, recovered: false, reason: "epoch_changed", missed: [] };
-      return { serial, recovered: true, missed: events.filter((one) => one.offset > Number(offset)) };
+      return { serial: data.resume, recovered: true, missed: events.filter((one) => one.offset > Number(offset)) };
     }
     const rewind = data.rewind as { count?: number } | undefined;
-    return { serial, missed: rewind?.count ? events.slice(-rewind.count) : [] };
+    const missed = rewind?.count ? events.slice(-rewind.count) : [];
+    return { serial: `${epoch}:${events.length - missed.length}`, missed };
   }
 
   private token(token: string): void {

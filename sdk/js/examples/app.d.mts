@@ -1,0 +1,7 @@
+import type { Server, TokenOptions } from "@tidewire/client/server";
+
+export const names: string[];
+export const jwt: TokenOptions;
+export function createApp(binary: string, dataDir: string): Promise<void>;
+export function startPlatform(binary: string, dataDir: string, listen: string, more?: string[]): Promise<{ url: string; stop(signal?: string): Promise<void> }>;
+export function serveExamples(options: { url: string; publicUrl?: string; port?: number }): Promise<{ url: string; server: Server; close(): Promise<void> }>;
