@@ -72,6 +72,10 @@ endif
 .PHONY: test
 test: vet test-go test-js ## vet, all Go tests with -race on real servers, all JavaScript tests
 
+.PHONY: examples
+examples: bin/platform ## the six examples in the browser, on a server of their own
+	@cd sdk/js && PLATFORM="$(CURDIR)/bin/platform" exec node examples/run.mjs
+
 .PHONY: vet
 vet:
 	$(GO) vet ./...

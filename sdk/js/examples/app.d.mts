@@ -4,4 +4,4 @@ export const names: string[];
 export const jwt: TokenOptions;
 export function createApp(binary: string, dataDir: string): Promise<void>;
 export function startPlatform(binary: string, dataDir: string, listen: string, more?: string[]): Promise<{ url: string; stop(signal?: string): Promise<void> }>;
-export function serveExamples(options: { url: string; publicUrl?: string; port?: number }): Promise<{ url: string; server: Server; close(): Promise<void> }>;
+export function serveExamples(options: { url: string; publicUrl?: string; port?: number }): Promise<{ url: string; server: Server; pause(name: string): void; close(): Promise<void> }>;

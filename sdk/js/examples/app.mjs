@@ -49,11 +49,11 @@ export async function serveExamples({ url, publicUrl = url, port = 5173 }) {
   process.env.VITE_TIDEWIRE_KEY = app.key;
   const server = createServer({ url, ...app });
   const backends = new Map();
-  const stops = [];
+  const stops = new Map();
   for (const name of names) {
     const backend = (await import(`./${name}/backend.mjs`)).default(server, { jwt });
     backends.set(name, backend.handle ?? backend);
-    if (backend.stop) stops.push(backend.stop);
+    if (backend.stop) stops.set(name, backend.stop);
   }
   const { createServer: createVite } = await import("vite");
   const vite = await createVite({ configFile: new URL("vite.config.ts", import.meta.url).pathname, server: { middlewareMode: true, hmr: false, ws: false } });
@@ -67,12 +67,12 @@ export async function serveExamples({ url, publicUrl = url, port = 5173 }) {
   http.listen(port, "127.0.0.1");
   await once(http, "listening");
   const close = async () => {
-    for (const stop of stops) stop();
+    for (const stop of stops.values()) stop();
     await vite.close();
     http.closeAllConnections();
     http.close();
   };
-  return { url: `http://127.0.0.1:${http.address().port}`, server, close };
+  return { url: `http://127.0.0.1:${http.address().port}`, server, pause: (name) => stops.get(name)?.(), close };
 }
 
 const MAX_BODY = 64 * 1024;
