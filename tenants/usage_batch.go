@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// freeze makes the next batch, unless there is nothing to tell. gone says that
+// freeze makes the next batch, which tells at least that this node is alive. gone says that
 // this node's connections are.
 func (m *Meters) freeze(now time.Time, gone bool) {
 	m.cutAll()
@@ -17,7 +17,6 @@ func (m *Meters) freeze(now time.Time, gone bool) {
 	}
 	clear(m.pending)
 	within := make(map[*AppUsage]int64)
-	alive := false
 	m.mu.Lock()
 	for id, u := range m.apps {
 		u.latest = nil
@@ -30,14 +29,13 @@ func (m *Meters) freeze(now time.Time, gone bool) {
 			b.Connections = append(b.Connections, AppConnections{TenantID: u.tenant.id, App: id, Open: open})
 			u.told = open
 		}
-		alive = alive || open > 0
 		if u.deleted.Load() && open == 0 && u.counts() == u.cut {
 			m.forget(u)
 		}
 	}
 	m.mu.Unlock()
-	if len(b.Hours) == 0 && len(b.Connections) == 0 && !alive {
-		return
+	if gone && len(b.Hours) == 0 && len(b.Connections) == 0 {
+		return // an empty batch says that this node is alive
 	}
 	// Every process takes rows in this order, so that no two wait for each other.
 	slices.SortFunc(b.Hours, func(x, y UsageHour) int {

@@ -120,7 +120,7 @@ func TestDevSignsIn(t *testing.T) {
 func TestFirstOperator(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	n := startNodeWith(t, extras{}, dir...)
+	n := startNodeWith(t, extras{}, append(dir, "TIDEWIRE_USAGE_INTERVAL=100ms")...)
 	link := mailedLink.FindStringSubmatch(n.log.String())
 	require.NotNil(t, link, "the first start logs a link")
 	p := &person{t: t, base: n.url}
@@ -129,7 +129,10 @@ func TestFirstOperator(t *testing.T) {
 	account["setup"] = link[1]
 	call[any](p, 202, http.MethodPost, "/signup", account)
 	p.logIn("op@example.com")
-	call[any](p, 200, http.MethodGet, "/operator/nodes", nil)
+	eventually(t, func() bool {
+		return len(call[struct{ Nodes []tenants.Node }](p, 200, http.MethodGet, "/operator/nodes", nil).Nodes) == 1
+	}, "a node without traffic is a node too")
+	call[any](p, 200, http.MethodGet, "/operator/usage", nil)
 	n.end(t)
 	require.NotContains(t, startNodeWith(t, extras{}, dir...).log.String(), "token=")
 }
