@@ -241,6 +241,15 @@ func (u *AppUsage) Connections() int64 {
 	return u.conns.open.Load() + u.conns.elsewhere.Load()
 }
 
+// Used is everything counted since the process started, for figures of this
+// node; zero for a nil usage.
+func (u *AppUsage) Used() Counts {
+	if u == nil {
+		return Counts{}
+	}
+	return u.counts()
+}
+
 // counts is everything since the process started.
 func (u *AppUsage) counts() Counts {
 	return Counts{

@@ -30,6 +30,10 @@ func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *re
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	// Apps are without number, so theirs is a scrape of its own.
+	perApp := prometheus.NewRegistry()
+	perApp.MustRegister(appCollector{hub.AppStats})
+	mux.Handle("GET /metrics/apps", promhttp.HandlerFor(perApp, promhttp.HandlerOpts{}))
 	mux.Handle("/debug/pprof/", loopbackOnly(http.HandlerFunc(pprof.Index)))
 	mux.Handle("/debug/pprof/profile", loopbackOnly(http.HandlerFunc(pprof.Profile)))
 	mux.Handle("/debug/pprof/trace", loopbackOnly(http.HandlerFunc(pprof.Trace)))
