@@ -14,3 +14,8 @@ func TestHubOnMemory(t *testing.T) {
 		return []channelstest.Engines{{Broker: broker, Presence: channels.NewMemoryPresence(broker)}}
 	})
 }
+
+func BenchmarkResume(b *testing.B) {
+	broker := channels.NewMemoryBroker()
+	channelstest.BenchmarkResume(b, channelstest.Engines{Broker: broker, Presence: channels.NewMemoryPresence(broker)})
+}

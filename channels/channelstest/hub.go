@@ -50,6 +50,7 @@ func TestHub(t *testing.T, open func(t *testing.T) []Engines) {
 		{"history: resume", testResume},
 		{"history: gaps", testResumeGaps},
 		{"history: rewind", testRewind},
+		{"history: resume against a model", testResumeModel},
 		{"history: requests", testPastRequests},
 		{"history: what is refused", testPastRefusals},
 		{"apps are strangers to each other", testAppsAreStrangers},

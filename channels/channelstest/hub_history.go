@@ -1,6 +1,7 @@
 package channelstest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -332,4 +333,39 @@ func testPastRequests(t *testing.T, w *world) {
 	require.Equal(t, "client-x", first.Name)
 	require.Equal(t, "ü", first.UserID)
 	require.NotZero(t, first.TimeMS)
+}
+
+// BenchmarkResume has clients come back to one channel, each of which has missed
+// 100 events.
+func BenchmarkResume(b *testing.B, e Engines) {
+	ctx, cancel := context.WithCancel(context.Background())
+	hub := channels.NewHub(channels.HubConfig{Broker: e.Broker, Presence: e.Presence})
+	done := make(chan error, 1)
+	go func() { done <- hub.Run(ctx) }()
+	if e.Run != nil {
+		go func() { _ = e.Run(ctx) }()
+	}
+	app := appWith("77", func(a *tenants.App) { a.Settings.History = []tenants.HistoryRule{keepsHour} })
+	connect := func() *Client {
+		c := Connect(b, hub, app)
+		c.conn.Serials()
+		return c
+	}
+	topic := channels.Topic{App: app.ID, Channel: "room"}
+	require.Eventually(b, func() bool { return e.Broker.Subscribe(ctx, topic) == nil }, patience, patience/1000)
+	serial := connect().enter("room", nil).Serial
+	for range 100 {
+		_, err := hub.Publish(ctx, app, []channels.Event{{Topic: topic, Name: "e", Data: []byte(`"some payload of no great size"`)}})
+		require.NoError(b, err)
+	}
+	b.ResetTimer()
+	for range b.N {
+		c := connect()
+		require.True(b, *c.enter("room", resumeAt(serial)).Recovered)
+		c.hears(100)
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/100, "µs/event")
+	cancel()
+	require.NoError(b, <-done)
 }

@@ -152,3 +152,31 @@ func TestHistoryWentBack(t *testing.T) {
 	})
 	k.Settle()
 }
+
+// 100,000 channels with history leave nothing in Redis when their time has passed.
+func TestHistoriesLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	r := run(t, s.url())
+	admin := raw(t, s.addr())
+	memory := func() int { return infoNumber(t, admin, "memory", "used_memory:") }
+	keep := channels.Retention{Max: 100, TTL: 4 * time.Second}
+	base, before := newTopic(t, ""), memory()
+	full := 0
+	for i := range 1000 {
+		evs := make([]channels.Event, 100)
+		for k := range evs {
+			tp := channels.Topic{App: base.App, Channel: "room-" + strconv.Itoa(i*100+k)}
+			evs[k] = channels.Event{Topic: tp, Name: "e", Data: []byte(`"some payload"`), Keep: keep}
+		}
+		_, err := r.Broker().Publish(t.Context(), evs)
+		require.NoError(t, err)
+		if i%50 == 0 {
+			full = max(full, memory())
+		}
+	}
+	full = max(full, memory())
+	require.Eventually(t, func() bool { return admin.DBSize(t.Context()).Val() == 0 }, 2*patience, 50*time.Millisecond)
+	t.Logf("100,000 histories: %d kB at most, afterwards %d kB", (full-before)>>10, (memory()-before)>>10)
+	require.Less(t, memory()-before, 4<<20)
+}
