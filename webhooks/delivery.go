@@ -1,0 +1,67 @@
+package webhooks
+
+import (
+	"encoding/json"
+	"time"
+
+	"tidewire/tenants"
+)
+
+// DeliveryStatus is where a delivery stands.
+type DeliveryStatus string
+
+// A delivery is pending until the endpoint has taken it, or until it is dead:
+// its attempts or its time are used up. A dead one can be replayed.
+const (
+	Pending   DeliveryStatus = "pending"
+	Delivered DeliveryStatus = "delivered"
+	Dead      DeliveryStatus = "dead"
+)
+
+// Delivery is one request to one endpoint: the events in it, and what has come
+// of it so far.
+type Delivery struct {
+	ID         string // what the receiver knows it by, in every attempt
+	EndpointID string
+	App        tenants.AppID
+	TenantID   string
+	Status     DeliveryStatus
+	Events     json.RawMessage // a JSON array; empty once it is not kept
+	EventCount int
+	Kinds      []Kind // of the events, each once
+	Test       bool   // sent by hand
+	Attempts   int    // over all replays
+	Tries      int    // since it was made or last replayed
+	Replays    int
+	HTTPStatus int    // of the last answer; 0 = there was none
+	Reason     string // why the last attempt failed, or the delivery is dead; empty = it did not
+	NextAt     time.Time
+	ExpiresAt  time.Time // when it is dead, whatever attempts are left
+	CreatedAt  time.Time
+	FinishedAt time.Time // zero while pending
+}
+
+// Attempt is one call that was made for a delivery.
+type Attempt struct {
+	DeliveryID   string
+	Number       int // from 1
+	App          tenants.AppID
+	At           time.Time
+	Took         time.Duration
+	HTTPStatus   int    // 0 = there was no answer
+	Reason       string // why it counts as failed; empty = it does not
+	Address      string // that was called
+	RequestHead  string // without secrets
+	ResponseHead string
+	ResponseBody string // its beginning; only of public addresses
+}
+
+// body is what is sent: Pusher's envelope around the events.
+func (d *Delivery) body(now time.Time) []byte {
+	b := make([]byte, 0, len(d.Events)+48)
+	b = append(b, `{"time_ms":`...)
+	b = appendInt(b, now.UnixMilli())
+	b = append(b, `,"events":`...)
+	b = append(b, d.Events...)
+	return append(b, '}')
+}
