@@ -80,7 +80,9 @@ type State struct {
 // Intake is one call of Record.
 type Intake struct {
 	Lease *Lease // if not nil, it must be in force; its Batch is stored
-	Keys  []StateKey
+	// Changes is how many there are; without any, only what is due is looked at.
+	Changes int
+	Keys    []StateKey
 	// Due, if not zero, adds the states that are due by then, at most DueLimit.
 	Due      time.Time
 	DueLimit int

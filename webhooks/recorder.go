@@ -34,14 +34,16 @@ type RecorderConfig struct {
 	Queue Queue
 	Book  *Book
 	Apps  AppSource
-	// Log keeps the changes of all nodes until they are recorded; nil = this node
+	// Changes keeps the changes of all nodes until they are recorded; nil = this node
 	// is alone, and observes them all itself.
 	Changes channels.ChangeLog
-	Node    string // unique among processes
-	Grace   time.Duration
-	Life    time.Duration // of a delivery; 24 hours and a bit
-	Log     *slog.Logger
-	Wake    func() // is called when there is something to send
+	// Presence is asked who of those that were told of is there still; nil = nobody is asked.
+	Presence channels.Presence
+	Node     string // unique among processes
+	Grace    time.Duration
+	Life     time.Duration // of a delivery; 24 hours and a bit
+	Log      *slog.Logger
+	Wake     func() // is called when there is something to send
 }
 
 // Recorder takes changes over into the queue: from there on they are not lost.
@@ -58,7 +60,13 @@ type Recorder struct {
 	milli int64
 	n     uint64
 
-	quotas   []tenants.QuotaNotice // guarded by mu
+	quotas []tenants.QuotaNotice // guarded by mu
+
+	// owned by Run
+	lease      *Lease // of the mover; nil = somebody else's
+	leasedAt   time.Time
+	reconciled time.Time
+
 	recorded atomic.Int64
 	dropped  atomic.Int64
 }
@@ -150,6 +158,9 @@ func (r *Recorder) round(ctx context.Context) error {
 		return err
 	}
 	if r.cfg.Changes == nil {
+		if err := r.reconcile(ctx, nil); err != nil {
+			return err
+		}
 		return r.record(ctx, nil, nil, time.Now())
 	}
 	return r.move(ctx)
@@ -186,11 +197,8 @@ func (r *Recorder) local(ctx context.Context) error {
 // move takes changes from the log of all nodes, if it is this one's turn to.
 func (r *Recorder) move(ctx context.Context) error {
 	for {
-		lease, err := r.cfg.Queue.Lead(ctx, "mover", r.cfg.Node, time.Now(), moverLease)
-		if errors.Is(err, ErrFenced) {
-			return nil
-		}
-		if err != nil {
+		lease, err := r.lead(ctx)
+		if err != nil || lease == nil {
 			return err
 		}
 		asked := time.Now()
@@ -205,21 +213,41 @@ func (r *Recorder) move(ctx context.Context) error {
 		for i := range all {
 			ids[i] = all[i].ID
 		}
-		lease.Batch = strings.Join(ids, ",")
+		next := *lease
+		next.Batch = strings.Join(ids, ",")
 		due := asked
 		if more { // somebody's return may be behind what was read
 			due = time.Time{}
 		}
-		if err := r.record(ctx, &lease, fresh, due); err != nil {
+		if err := r.record(ctx, &next, fresh, due); err != nil {
+			r.lease = nil
 			return err
 		}
+		*lease = next
 		if err := r.cfg.Changes.ForgetChanges(ctx, all); err != nil {
 			return err
 		}
 		if !more {
-			return nil
+			return r.reconcile(ctx, r.lease)
 		}
 	}
+}
+
+// lead returns the mover's lease, or nil while another node has it.
+func (r *Recorder) lead(ctx context.Context) (*Lease, error) {
+	if wait := moverLease / 3; time.Since(r.leasedAt) < wait && (r.lease != nil || time.Since(r.leasedAt) < time.Second) {
+		return r.lease, nil
+	}
+	r.leasedAt = time.Now()
+	lease, err := r.cfg.Queue.Lead(ctx, "mover", r.cfg.Node, r.leasedAt, moverLease)
+	r.lease = nil
+	if errors.Is(err, ErrFenced) {
+		return nil, nil
+	}
+	if err == nil {
+		r.lease = &lease
+	}
+	return r.lease, err
 }
 
 func (r *Recorder) record(ctx context.Context, lease *Lease, cs []channels.Change, due time.Time) error {
@@ -228,7 +256,7 @@ func (r *Recorder) record(ctx context.Context, lease *Lease, cs []channels.Chang
 
 func (r *Recorder) recordWith(ctx context.Context, lease *Lease, cs []channels.Change, quotas []tenants.QuotaNotice, due time.Time) error {
 	now := time.Now()
-	in := Intake{Lease: lease, Due: due, DueLimit: recordBatch, Now: now}
+	in := Intake{Lease: lease, Changes: len(cs) + len(quotas), Due: due, DueLimit: recordBatch, Now: now}
 	for i := range cs {
 		if k, ok := stateKey(&cs[i]); ok {
 			in.Keys = append(in.Keys, k)

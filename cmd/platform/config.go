@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"tidewire/tenants"
@@ -39,7 +40,9 @@ type Config struct {
 	TermsVersion         string             // which version of it
 	DeniedMailDomains    []string           // no account for addresses at or below these
 
-	UsageInterval time.Duration // between two writes of what apps use; what a killed process loses at most
+	WebhookPrivate []netip.Prefix // inside ranges that webhooks may call; empty = none
+	WebhookTimeout time.Duration  // of one call of a webhook
+	UsageInterval  time.Duration  // between two writes of what apps use; what a killed process loses at most
 }
 
 // setting is one thing an operator may set: by flag, environment, file or default.
@@ -82,6 +85,8 @@ var settings = []setting{
 	{name: "terms_url", help: "the terms a sign-up accepts; needs terms_version", apply: applyTermsURL},
 	{name: "terms_version", help: "the version of the terms in force, for example 2026-11-01", apply: applyTermsVersion},
 	{name: "denied_mail_domains", help: "comma-separated domains whose addresses get no account", apply: applyDeniedMailDomains},
+	{name: "webhook_allow_private", help: "comma-separated CIDR ranges of inside addresses that webhooks may call, or true for loopback and private ranges; empty = none", apply: applyWebhookPrivate},
+	{name: "webhook_timeout", def: "4s", help: "time for one call of a webhook, 100ms to 30s", apply: applyWebhookTimeout},
 	{name: "usage_interval", def: "10s", help: "time between two writes of usage to the database, 100ms to 5m", apply: applyUsageInterval},
 }
 
@@ -91,12 +96,6 @@ const (
 	defaultConfigFile = "tidewire.yaml"
 	envPrefix         = "TIDEWIRE_"
 )
-
-// laterSettings are names the documentation promises for features this version
-// does not have. Accepting one would be a lie, so each is refused by name.
-var laterSettings = []string{
-	"webhook_allow_private", "webhook_timeout",
-}
 
 // effective is one setting as doctor shows it.
 type effective struct {

@@ -222,17 +222,11 @@ func isSetting(name string) bool {
 	return slices.ContainsFunc(settings, func(s setting) bool { return s.name == name })
 }
 
-// isLater reports whether name belongs to a feature of a later version.
-func isLater(name string) bool { return slices.Contains(laterSettings, name) }
-
 // checkName refuses a name nobody reads. label is how it was written, style
 // how known names are written in that place.
 func checkName(name, label, kind string, style func(string) string) error {
 	if name == configFile || isSetting(name) {
 		return nil
-	}
-	if isLater(name) {
-		return usagef("%s: not supported yet by this version: remove it", label)
 	}
 	if name == "port" {
 		return usagef("%s: unknown %s; the port is part of %s, for example :6001", label, kind, style("listen"))

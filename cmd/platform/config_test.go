@@ -43,7 +43,7 @@ func TestConfigDefaults(t *testing.T) {
 		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true,
 		LogFormat: "auto", ShutdownTimeout: 30 * time.Second, NodeLease: 15 * time.Second, MaxFrameBytes: 32768,
 		HandshakesPerSecond: 5000, HandshakesPerAddress: 100,
-		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", UsageInterval: 10 * time.Second,
+		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", WebhookTimeout: 4 * time.Second, UsageInterval: 10 * time.Second,
 	}, cfg)
 	require.Len(t, list, len(settings))
 	require.Equal(t, "default", list["listen"].Source)
@@ -78,11 +78,11 @@ func TestConfigRefusals(t *testing.T) {
 		"unknown variable":          {environ: []string{"TIDEWIRE_LISTENN=:1"}, want: []string{"TIDEWIRE_LISTENN", "unknown", "did you mean TIDEWIRE_LISTEN?"}},
 		"variable in another case":  {environ: []string{"TIDEWIRE_Listen=:1"}, want: []string{"TIDEWIRE_Listen", "did you mean TIDEWIRE_LISTEN?"}},
 		"variable like nothing":     {environ: []string{"TIDEWIRE_XYZZYPLUGH=1"}, want: []string{"TIDEWIRE_XYZZYPLUGH", "platform serve --help"}},
-		"later variable":            {environ: []string{"TIDEWIRE_WEBHOOK_TIMEOUT=1s"}, want: []string{"TIDEWIRE_WEBHOOK_TIMEOUT", "not supported yet"}},
+		"webhook timeout":           {environ: []string{"TIDEWIRE_WEBHOOK_TIMEOUT=1h"}, want: []string{"TIDEWIRE_WEBHOOK_TIMEOUT", "30s"}},
 		"the port as a number":      {environ: []string{"TIDEWIRE_PORT=8080"}, want: []string{"TIDEWIRE_PORT", "TIDEWIRE_LISTEN"}},
 		"unknown key":               {file: "data_dri: x\n", want: []string{"data_dri", "did you mean data_dir?"}},
 		"nested key":                {file: "tls:\n  cert: x\n", want: []string{"tls.cert", "did you mean tls_cert?"}},
-		"later key":                 {file: "webhook_timeout: 4s\n", want: []string{"webhook_timeout", "not supported yet"}},
+		"webhook range":             {file: "webhook_allow_private: 10.0.0.1/8\n", want: []string{"webhook_allow_private", "10.1.0.0/16"}},
 		"a file that names a file":  {file: "config: other.yaml\n", want: []string{"config", "remove it"}},
 		"not YAML":                  {file: "listen: [\n", want: []string{"tidewire.yaml"}},
 		"a key twice":               {file: "listen: :1\nlisten: :2\n", want: []string{"tidewire.yaml", "listen"}},
@@ -121,17 +121,6 @@ func TestConfigRefusals(t *testing.T) {
 			require.NotContains(t, err.Error(), "geheim", "a password must not be printed")
 			require.NotContains(t, err.Error(), "Z2VoZWlt", "a key must not be printed")
 		})
-	}
-}
-
-func TestEveryLaterNameIsRefusedEverywhere(t *testing.T) {
-	t.Parallel()
-	for _, name := range laterSettings {
-		require.False(t, isSetting(name), "%s is both supported and not", name)
-		_, _, err := load(t, []string{envName(name) + "=x"})
-		require.ErrorContains(t, err, "not supported yet", name)
-		r := platform(t, nil, "serve", flagName(name), "x")
-		requireOneLine(t, r, flagName(name), "not supported yet")
 	}
 }
 
@@ -203,6 +192,6 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
 		"tls_cert", "tls_key", "autocert_domains", "autocert_directory", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes", "handshakes_per_second", "handshakes_per_address",
-		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "usage_interval",
+		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "webhook_allow_private", "webhook_timeout", "usage_interval",
 	}, names)
 }

@@ -164,6 +164,8 @@ type realtime struct {
 	run      func(context.Context) error // keeps this node alive for the others; nil = there are none
 	ping     func(context.Context) error // nil = cannot be away
 	close    func() error
+	observe  func(channels.Observer) // makes presence tell of changes; called before it runs
+	changes  channels.ChangeLog      // of all nodes; nil = this node observes them all itself
 	// linger and countEvery spare the engine what comes and goes: see channels.HubConfig.
 	linger, countEvery time.Duration
 	// collectors are the engine's own figures.
@@ -194,8 +196,9 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 		}, nil
 	default:
 		broker := channels.NewMemoryBroker()
+		presence := channels.NewMemoryPresence(broker)
 		return &realtime{
-			engine: engine, broker: broker, presence: channels.NewMemoryPresence(broker),
+			engine: engine, broker: broker, presence: presence, observe: presence.Observe,
 			limiter: tenants.NewMemoryLimiter(nil),
 			close:   func() error { return nil },
 		}, nil

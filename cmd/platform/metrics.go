@@ -16,7 +16,7 @@ import (
 
 // newMetricsServer serves /metrics, and profiles to this machine only: a
 // profile can show what is in memory.
-func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, log *slog.Logger) *http.Server {
+func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, log *slog.Logger, more ...prometheus.Collector) *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -25,7 +25,7 @@ func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *re
 		newAdmissionCollector(admission.Stats),
 		buildCollector(),
 	)
-	for _, c := range live.collectors {
+	for _, c := range append(more, live.collectors...) {
 		registry.MustRegister(c)
 	}
 	mux := http.NewServeMux()

@@ -84,7 +84,7 @@ func (c *cli) rootCommand() *cobra.Command {
 		c.serveCommand(), c.devCommand(), c.migrateCommand(), c.appsCommand(),
 		c.tenantsCommand(), c.usersCommand(), c.keysCommand(), c.tokensCommand(), c.plansCommand(),
 		c.applyCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(), c.moveCommand(),
-		c.triggerCommand(), c.subscribeCommand(), c.benchCommand(), c.doctorCommand(),
+		c.webhooksCommand(), c.triggerCommand(), c.subscribeCommand(), c.benchCommand(), c.doctorCommand(),
 		c.healthcheckCommand(), c.versionCommand(),
 	)
 	return root
@@ -128,9 +128,6 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, cmd.CommandPath())
 	}
 	name := unknown.GetSpecifiedName()
-	if later := strings.ReplaceAll(name, "-", "_"); isLater(later) {
-		return usagef("--%s: not supported yet by this version: remove it", name)
-	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	hint := "; see `" + cmd.CommandPath() + " --help`"

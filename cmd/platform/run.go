@@ -19,6 +19,7 @@ import (
 	"tidewire/tenants"
 	"tidewire/tenants/jwks"
 	"tidewire/tenants/sqlstore"
+	"tidewire/webhooks"
 )
 
 // extras is what a caller adds to a plain server. The zero value adds nothing.
@@ -69,12 +70,17 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	defer closePart(log, "realtime engine", live.close)
 
 	apps := tenants.NewDirectory(store, log, tenants.DirectoryOptions{})
-	meters := tenants.NewMeters(store, tenants.MetersOptions{Interval: cfg.UsageInterval, Alone: live.run == nil, Log: log})
+	var meters *tenants.Meters
+	told, err := newHooks(ctx, cfg, store, live, apps, func(a *tenants.App) *tenants.AppUsage { return meters.App(a) }, log)
+	if err != nil {
+		return err
+	}
+	meters = tenants.NewMeters(store, tenants.MetersOptions{Interval: cfg.UsageInterval, Alone: live.run == nil, OnNotice: told.recorder.Quota, Log: log})
 	revoked := tenants.NewRevocationList(store, log)
 	hub := channels.NewHub(channels.HubConfig{
 		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery,
 		JWT:    tenants.NewJWTVerifier(jwks.New(jwks.Options{Log: log}), revoked, tenants.JWTOptions{}),
-		Meters: meters, Limiter: live.limiter, Seats: live.seats, Log: log,
+		Meters: meters, Limiter: live.limiter, Seats: live.seats, Observer: told.recorder, Log: log,
 	})
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
@@ -111,7 +117,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	// Requests that wait for events end only when they are told to.
 	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
-	metrics := newMetricsServer(hub, admission, live, log)
+	metrics := newMetricsServer(hub, admission, live, log, newHooksCollector(func() webhooks.Stats { return told.dispatcher.Stats(told.recorder) }))
 
 	group, running := errgroup.WithContext(ctx)
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
@@ -121,6 +127,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	counting, endCounting := context.WithCancel(context.WithoutCancel(ctx))
 	defer endCounting()
 	group.Go(func() error { defer endCounting(); return runCore(cores, "hub", hub.Run) })
+	group.Go(func() error { return runCore(counting, "webhooks", told.run) })
 	group.Go(func() error { return runCore(counting, "usage", meters.Run) })
 	group.Go(func() error { return runCore(cores, "revocations", revoked.Run) })
 	group.Go(func() error {

@@ -55,6 +55,9 @@ func (d *Database) Close() error { return d.sql.Close() }
 // DB returns the connection pool, for doors of other domains and for metrics.
 func (d *Database) DB() *sql.DB { return d.sql }
 
+// Sealer returns what seals secrets in this database, likewise.
+func (d *Database) Sealer() *tenants.Sealer { return d.sealer }
+
 // Dialect returns "sqlite" or "postgres".
 func (d *Database) Dialect() string { return string(d.dialect) }
 
