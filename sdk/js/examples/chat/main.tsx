@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { createClient } from "@tidewire/client";
 import { useEvent, useGap } from "@tidewire/client/react";
-import { Composer, key, post, start, url, user } from "../shared/ui";
+import { Composer, Messages, key, post, start, url, user } from "../shared/ui";
 
 type Schema = { chat: { message: { user: string; text: string; id: string } } };
 type Line = { id: string; user: string; text: string } | { id: string; gap: string };
@@ -15,7 +15,7 @@ function Chat() {
   useGap<Schema>("chat", (gap) => setLines((all) => [...all, { id: crypto.randomUUID(), gap: gap.reason }]));
   return (
     <section className="card">
-      <ol className="list" aria-label="Messages">
+      <Messages count={lines.length}>
         {lines.map((line) =>
           "gap" in line ? (
             <li key={line.id} className="gap">Some messages are missing here ({line.gap}).</li>
@@ -26,7 +26,7 @@ function Chat() {
             </li>
           ),
         )}
-      </ol>
+      </Messages>
       <Composer label={`Message as ${user}`} onSend={(text) => post("/api/chat/send", { user, text })} />
     </section>
   );

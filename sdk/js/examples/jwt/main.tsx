@@ -41,7 +41,7 @@ function Account() {
       <div className="row">
         <button onClick={refresh}>Renew the token</button>
         <button onClick={() => post(address("ping"), {})}>Ping me</button>
-        {["good", "bad", "expired"].map((name) => <button key={name} className="plain" onClick={() => connect(name)}>Connect with a {name} token</button>)}
+        {["good", "bad", "expired"].map((name) => <button key={name} className="plain" onClick={() => connect(name)}>Connect: {name} token</button>)}
       </div>
       <br />
       <dl>
@@ -49,7 +49,7 @@ function Account() {
         <dt>socket_id</dt><dd data-testid="socket">{tide.socketId ?? "none"}</dd>
         <dt>User</dt><dd data-testid="user">{tide.user.id ?? "nobody"}</dd>
         <dt>{name}</dt><dd data-testid="channel">{channel.state}</dd>
-        <dt>Renewed</dt><dd data-testid="renewed">{renewed} times</dd>
+        <dt>Renewed</dt><dd data-testid="renewed">{renewed}×</dd>
         <dt>Last ping</dt><dd data-testid="ping">{last?.at ?? "none"}</dd>
       </dl>
       {(error || problem) && <p className="error" role="alert">{error?.message ?? problem}</p>}

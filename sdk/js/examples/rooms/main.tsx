@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import { createClient } from "@tidewire/client";
 import { useClient, useEvent, usePresence, useTrigger } from "@tidewire/client/react";
-import { Composer, key, post, start, url, user } from "../shared/ui";
+import { Composer, Messages, key, post, start, url, user } from "../shared/ui";
 
 type Room = "presence-room-lobby" | "presence-room-garden";
 type Schema = { [R in Room]: { $member: { name: string }; message: { user: string; text: string }; "client-typing": { user: string } } };
@@ -36,19 +36,22 @@ function Inside({ room }: { room: Room }) {
       }),
     [tide, room],
   );
-  useEvent<Schema, Room, "message">(room, "message", add);
-  const [typing, type] = useTyping(room);
+  const [typing, type, clear] = useTyping(room);
+  useEvent<Schema, Room, "message">(room, "message", (message) => {
+    clear();
+    add(message);
+  });
   return (
     <div className="split">
       <section className="card">
-        <ol className="list" aria-label="Messages">
+        <Messages count={lines.length}>
           {lines.map((line, i) => (
             <li key={i} className={!line.user ? "note" : line.user === user ? "mine" : ""}>
               {line.user && <small>{line.user}</small>}
               <span>{line.text}</span>
             </li>
           ))}
-        </ol>
+        </Messages>
         <p className="typing" aria-live="polite">{typing && `${typing} is typing …`}</p>
         <Composer label={`Message as ${user}`} onType={type} onSend={(text) => post("/api/rooms/send", { room, user, text })} />
         {error && <p className="error" role="alert">{error.message}</p>}
@@ -62,7 +65,7 @@ function Inside({ room }: { room: Room }) {
 }
 
 /** Who types in a room, and a function to call on every key. Sends at most once a second. */
-function useTyping(room: Room): [string, () => void] {
+function useTyping(room: Room): [string, () => void, () => void] {
   const [who, setWho] = useState("");
   const last = useRef(0);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -79,6 +82,7 @@ function useTyping(room: Room): [string, () => void] {
       last.current = Date.now();
       trigger("client-typing", { user }).catch(() => {}); // not worth a word to the user
     },
+    () => setWho(""),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { StrictMode, useState, type FormEvent, type ReactNode } from "react";
+import { StrictMode, useEffect, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { createRoot } from "react-dom/client";
 import type { Client } from "@tidewire/client";
 import { TidewireProvider, useConnectionState } from "@tidewire/client/react";
@@ -75,4 +75,11 @@ export function Composer(props: { label: string; onSend: (text: string) => Promi
       {error && <p className="error" role="alert">{error}</p>}
     </form>
   );
+}
+
+/** A list that follows its end. */
+export function Messages(props: { count: number; children: ReactNode }) {
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => list.current?.scrollTo({ top: list.current.scrollHeight }), [props.count]);
+  return <ol className="list" aria-label="Messages" ref={list}>{props.children}</ol>;
 }
