@@ -57,6 +57,74 @@ export interface paths {
         patch: operations["apps.update"];
         trace?: never;
     };
+    "/api/v1/apps/{app}/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The occupied channels, by name */
+        get: operations["channels.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/channels/{channel}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A channel: how many are on it, who, and what was last */
+        get: operations["channels.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The connections on the node that answers */
+        get: operations["connections.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/connections/terminate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close every connection of a signed-in user, on every node */
+        post: operations["connections.terminate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{app}/disable": {
         parameters: {
             query?: never;
@@ -85,6 +153,23 @@ export interface paths {
         put?: never;
         /** Start a stopped app */
         post: operations["apps.enable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publish an event, as the app's server would */
+        post: operations["events.publish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -155,6 +240,23 @@ export interface paths {
         put?: never;
         /** Take users' tokens back, by jti or sub, on every node within seconds */
         post: operations["revocations.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How an app stands now */
+        get: operations["stats.get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -484,6 +586,23 @@ export interface paths {
         post?: never;
         /** Sign out */
         delete: operations["sessions.end"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in by a link that the command line printed */
+        post: operations["sessions.create_by_link"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -925,6 +1044,29 @@ export interface components {
             /** @enum {string} */
             status: "active" | "retiring" | "revoked";
         };
+        Channel: {
+            cache: boolean;
+            kind: string;
+            name: string;
+            subscriptions: number;
+            users: number;
+        };
+        ChannelDetail: {
+            cache: boolean;
+            kind: string;
+            last?: components["schemas"]["LastEvent"];
+            members: components["schemas"]["Present"][];
+            name: string;
+            subscriptions: number;
+            users: number;
+        };
+        Connection: {
+            /** Format: date-time */
+            connected_at: string;
+            key: string;
+            socket_id: string;
+            user_id?: string;
+        };
         EmailBody: {
             email: string;
         };
@@ -989,6 +1131,11 @@ export interface components {
         KeyBody: {
             key?: string;
             secret?: string;
+        };
+        LastEvent: {
+            data: string;
+            event: string;
+            ttl_seconds: number;
         };
         Limits: {
             max_channels_per_connection: number;
@@ -1171,6 +1318,10 @@ export interface components {
                 version?: number | null;
             }[];
         };
+        Present: {
+            info?: unknown;
+            user_id: string;
+        };
         Problem: {
             code: string;
             detail: string;
@@ -1179,6 +1330,19 @@ export interface components {
             status: number;
             title: string;
             type: string;
+        };
+        PublishBody: {
+            channels: string[];
+            data: unknown;
+            name: string;
+            socket_id?: string;
+        };
+        Published: {
+            channels: components["schemas"]["PublishedChannel"][];
+        };
+        PublishedChannel: {
+            name: string;
+            serial?: string;
         };
         Quota: {
             max_connections: number;
@@ -1252,6 +1416,15 @@ export interface components {
             tenant_name?: string;
             terms?: string;
         };
+        Stats: {
+            channels: number;
+            config_version: number;
+            connections: number;
+            connections_here: number;
+            max_connections: number;
+            max_messages_per_day: number;
+            messages_today: number;
+        };
         SuccessorBody: {
             user_id: string;
         };
@@ -1285,6 +1458,9 @@ export interface components {
             tenant: string;
             tenant_id: string;
             webhooks: number;
+        };
+        TerminateBody: {
+            user_id: string;
         };
         Token: {
             apps: string[];
@@ -1524,6 +1700,161 @@ export interface operations {
             };
         };
     };
+    "channels.list": {
+        parameters: {
+            query?: {
+                /** @description only names that begin with it */
+                prefix?: string;
+                /** @description how many at most, 1 to 100; 50 if left out */
+                limit?: number;
+                /** @description next_cursor of the page before; the first page if left out */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Channel"][];
+                        has_more: boolean;
+                        next_cursor?: string;
+                    };
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "channels.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description an app's id */
+                app: string;
+                /** @description a channel's name, percent-encoded */
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelDetail"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "connections.list": {
+        parameters: {
+            query?: {
+                /** @description how many at most, 1 to 100; 50 if left out */
+                limit?: number;
+                /** @description next_cursor of the page before; the first page if left out */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Connection"][];
+                        has_more: boolean;
+                        next_cursor?: string;
+                    };
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "connections.terminate": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TerminateBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "apps.disable": {
         parameters: {
             query?: never;
@@ -1587,6 +1918,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "events.publish": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Published"];
                 };
             };
             /** @description Refused: see code and detail */
@@ -1825,6 +2195,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Revocation"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "stats.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
                 };
             };
             /** @description Refused: see code and detail */
@@ -2654,6 +3056,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "sessions.create_by_link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedIn"];
+                };
             };
             /** @description Refused: see code and detail */
             default: {

@@ -1,0 +1,42 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import { appQuery, appUsageQuery, statsQuery, type Span } from "../../api/queries";
+import { UsageCharts } from "../../ui/usage";
+import { Badge, Card, Meter, number, Page, Remote, Segments, Stat } from "../../ui/parts";
+
+export const spans = [["hour", "6 hours"], ["day", "Day"], ["week", "Week"], ["month", "Month"]] as const;
+
+export function Overview() {
+  const { app: id = "" } = useParams({ strict: false });
+  const app = useQuery(appQuery(id));
+  const [span, setSpan] = useState<Span>("day");
+  const usage = useQuery(appUsageQuery(id, span));
+  const state = app.data && (app.data.disabled ? <Badge tone="warn">disabled</Badge> : app.data.serving ? <Badge tone="good">live</Badge> : <Badge tone="bad">stopped</Badge>);
+  return (
+    <Page title={app.data?.name ?? "App"} about={<>App id <code>{id}</code></>} actions={state}>
+      {app.data?.serving && <Now app={id} />}
+      {app.data && !app.data.serving && (
+        <div className="notice">This app carries no traffic. {app.data.disabled && <Link to="/apps/$app/settings" params={{ app: id }}>Enable it in its settings.</Link>}</div>
+      )}
+      <Card title="Traffic" aside={<Segments label="Span" value={span} options={spans} onChange={setSpan} />}>
+        <Remote query={usage} height={220} lines={1}>{(u) => <UsageCharts usage={u} maxConnections={u.today.max_connections} />}</Remote>
+      </Card>
+    </Page>
+  );
+}
+
+function Now({ app }: { app: string }) {
+  const stats = useQuery(statsQuery(app));
+  return (
+    <Remote query={stats} height={104} lines={1}>
+      {(s) => (
+        <div className="stats">
+          <Stat label="Connections now" value={number(s.connections)}><Meter label="Connections" used={s.connections} most={s.max_connections} /></Stat>
+          <Stat label="Messages today" value={number(s.messages_today)}><Meter label="Messages today" used={s.messages_today} most={s.max_messages_per_day} /></Stat>
+          <Stat label="Occupied channels" value={number(s.channels)}><span className="muted small">over all nodes</span></Stat>
+        </div>
+      )}
+    </Remote>
+  );
+}

@@ -1,0 +1,17 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// The pages are served under a policy that allows our own files only, so
+// nothing may be inlined: no scripts, no data: images.
+export default defineConfig({
+  base: "/dashboard/",
+  plugins: [react()],
+  build: {
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: "es2022",
+    chunkSizeWarningLimit: 400,
+  },
+  server: { proxy: { "/api": "http://127.0.0.1:6001" } },
+  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"] },
+});
