@@ -77,7 +77,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	t.Parallel()
 	noJSON := map[string]bool{
 		"platform": true, "platform apps": true, "platform migrate": true, "platform serve": true, "platform tenants": true,
-		"platform users": true, "platform keys": true, "platform tokens": true, "platform plans": true,
+		"platform users": true, "platform keys": true, "platform tokens": true, "platform plans": true, "platform webhooks": true,
 	}
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
