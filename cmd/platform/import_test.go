@@ -39,7 +39,7 @@ func soketiDump(style string, n int) string {
 	return b.String()
 }
 
-func TestImportSoketiTable(t *testing.T) {
+func TestAppsImportSoketiTable(t *testing.T) {
 	t.Parallel()
 	for _, style := range []string{"mysql", "copy", "inserts"} {
 		t.Run(style, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestImportSoketiTable(t *testing.T) {
 }
 
 // A conflict in the last row leaves nothing of the others.
-func TestImportConflict(t *testing.T) {
+func TestAppsImportConflict(t *testing.T) {
 	t.Parallel()
 	environ := dataDir(t)
 	createApp(t, environ, "--tenant", "stranger", "--id", "777", "--key", "key-59")
@@ -73,7 +73,7 @@ func TestImportConflict(t *testing.T) {
 	requireOneLine(t, platform(t, environ, "apps", "list", "--tenant", "acme"), "acme")
 }
 
-func TestImportOtherForms(t *testing.T) {
+func TestAppsImportOtherForms(t *testing.T) {
 	t.Parallel()
 	const reverbPHP = `<?php
 return [
@@ -125,7 +125,7 @@ return [
 	}
 }
 
-func TestImportMistakes(t *testing.T) {
+func TestAppsImportMistakes(t *testing.T) {
 	t.Parallel()
 	environ := dataDir(t)
 	named := writeFile(t, "s.env", "SOKETI_DEFAULT_APP_ID=app-id\nSOKETI_DEFAULT_APP_KEY=app-key\nSOKETI_DEFAULT_APP_SECRET=app-secret\n")
@@ -142,7 +142,7 @@ func TestImportMistakes(t *testing.T) {
 }
 
 // Old keys connect unmodified, while the server that learns of them runs.
-func TestImportedKeysConnect(t *testing.T) {
+func TestAppsImportedKeysConnect(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	file := writeFile(t, "apps.sql", soketiDump("copy", 3))
