@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"tidewire/tenants"
@@ -56,12 +57,35 @@ type Attempt struct {
 	ResponseBody string // its beginning; only of public addresses
 }
 
-// body is what is sent: Pusher's envelope around the events.
-func (d *Delivery) body(now time.Time) []byte {
+// Body is what is sent at a moment: Pusher's envelope around the events.
+func (d *Delivery) Body(now time.Time) []byte {
 	b := make([]byte, 0, len(d.Events)+48)
 	b = append(b, `{"time_ms":`...)
 	b = appendInt(b, now.UnixMilli())
 	b = append(b, `,"events":`...)
 	b = append(b, d.Events...)
 	return append(b, '}')
+}
+
+// newDelivery begins a delivery to e; its events follow by [Delivery.add].
+func newDelivery(e *Endpoint, now time.Time) Delivery {
+	return Delivery{
+		EndpointID: e.ID, App: e.App, TenantID: e.TenantID, Status: Pending, Events: []byte{'['},
+		NextAt: now, ExpiresAt: now.Add(lifetime), CreatedAt: now,
+	}
+}
+
+func (d *Delivery) roomFor(ev *event) bool {
+	return d.EventCount < maxBatch && len(d.Events)+len(ev.json) < maxBatchBytes
+}
+
+func (d *Delivery) add(ev *event) {
+	if d.EventCount > 0 {
+		d.Events = append(d.Events, ',')
+	}
+	d.Events = append(d.Events, ev.json...)
+	d.EventCount++
+	if !slices.Contains(d.Kinds, ev.kind) {
+		d.Kinds = append(d.Kinds, ev.kind)
+	}
 }

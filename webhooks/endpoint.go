@@ -60,9 +60,7 @@ type Endpoint struct {
 
 	Status       Status
 	StatusReason string // why it is paused or disabled; shown to the customer
-	Revision     int64  // grows with each change of what is set
-	Version      int64  // the version of all endpoints it was changed at
-	Deleted      bool
+	Revision     int64  // grows with each change
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 }
@@ -86,7 +84,7 @@ func (e *Endpoint) Wants(kind Kind, channel string) bool {
 }
 
 // open reports whether new deliveries are made for it.
-func (e *Endpoint) open() bool { return !e.Deleted && e.Status != Disabled }
+func (e *Endpoint) open() bool { return e.Status != Disabled }
 
 // kinds is the set of what it wants.
 func (e *Endpoint) kinds() kindSet {

@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,398 +14,344 @@ import (
 )
 
 const (
-	recordEvery = 100 * time.Millisecond
-	recordBatch = 500
-	// maxHeld and maxHeldOfApp bound what waits in memory for the database.
-	maxHeld      = 100_000
-	maxHeldOfApp = 10_000
-	maxBatch     = 20 // events in one request, as with Pusher
-	moverLease   = 10 * time.Second
+	// Grace is how long a leave waits before it is told: whoever is back by then
+	// never left (Pusher, "Webhooks").
+	Grace = 3 * time.Second
+	// gather is how long changes are collected for one request.
+	gather = 100 * time.Millisecond
+	// maxPerApp is how many changes of one app may wait to be stored, maxWaiting
+	// how many of all.
+	maxPerApp  = 20_000
+	maxWaiting = 200_000
+	// maxRecorded bounds one transaction.
+	maxRecorded = 500
+	// maxBatch is how many events one request has, maxBatchBytes how large they are.
+	maxBatch      = 50
+	maxBatchBytes = 256 << 10
 )
 
-// AppSource answers whose app that is, from memory.
-type AppSource interface {
+// Apps finds an app, from memory as a rule. [tenants.Directory] is one.
+type Apps interface {
 	ByID(ctx context.Context, id tenants.AppID) (*tenants.App, error)
 }
 
-// RecorderConfig sets up a [Recorder].
-type RecorderConfig struct {
-	Queue Queue
-	Book  *Book
-	Apps  AppSource
-	// Changes keeps the changes of all nodes until they are recorded; nil = this node
-	// is alone, and observes them all itself.
-	Changes channels.ChangeLog
-	// Presence is asked who of those that were told of is there still; nil = nobody is asked.
-	Presence channels.Presence
-	Node     string // unique among processes
-	Grace    time.Duration
-	Life     time.Duration // of a delivery; 24 hours and a bit
-	Log      *slog.Logger
-	Wake     func() // is called when there is something to send
+// Log is a log of changes that a realtime engine keeps. Follow hands them over
+// in their order, at least once: what take has returned nil for is not kept any
+// longer. log names the part of the log, in which the Seq of each change is
+// higher than that of the one before.
+type Log interface {
+	Follow(ctx context.Context, take func(ctx context.Context, log string, changes []channels.Change) error) error
 }
 
-// Recorder takes changes over into the queue: from there on they are not lost.
-// What it observes itself waits in memory for a moment; when the process is
-// killed in it, client events and cache misses of that moment are not told. Who
-// is present is made good: a channel that was told of and is not occupied after
-// a restart is told to be vacated.
+// Recorder turns changes into deliveries. It is the [channels.Observer] of a
+// node. What it was told is in the store within a moment; until then it is lost
+// if the process is killed, unless it came from a [Log].
 type Recorder struct {
-	cfg RecorderConfig
+	store Store
+	apps  Apps
+	dir   *directory
+	log   *slog.Logger
+	now   func() time.Time
+	stats *counters
+	wake  func() // there are new deliveries
 
-	mu    sync.Mutex
-	held  []channels.Change
-	ofApp map[tenants.AppID]int
-	milli int64
-	n     uint64
+	mu      sync.Mutex
+	waiting []channels.Change
+	perApp  map[tenants.AppID]int
+	quota   []quotaChange
+	signal  chan struct{}
 
-	quotas []tenants.QuotaNotice // guarded by mu
-
-	// owned by Run
-	lease      *Lease // of the mover; nil = somebody else's
-	leasedAt   time.Time
-	reconciled time.Time
-
-	recorded atomic.Int64
-	dropped  atomic.Int64
+	seq atomic.Uint64
 }
 
-// NewRecorder makes a recorder. It observes at once, and records while Run runs.
-func NewRecorder(cfg RecorderConfig) *Recorder {
-	if cfg.Grace <= 0 {
-		cfg.Grace = Grace
-	}
-	if cfg.Life <= 0 {
-		cfg.Life = DefaultLife
-	}
-	return &Recorder{cfg: cfg, ofApp: make(map[tenants.AppID]int)}
+var _ channels.Observer = (*Recorder)(nil)
+
+type quotaChange struct {
+	app    tenants.AppID
+	notice tenants.QuotaNotice
 }
 
 // Wants implements [channels.Observer].
 func (r *Recorder) Wants(app tenants.AppID, kind channels.ChangeKind) bool {
-	if p, _, ok := pairOf(kind); ok { // both, or the pair could not be kept
-		return r.cfg.Book.Wants(app, p.came) || r.cfg.Book.Wants(app, p.went)
-	}
-	return r.cfg.Book.Wants(app, kind)
+	of := r.dir.of(app)
+	return of != nil && of.wanted.has(kind)
 }
 
 // Full implements [channels.Observer].
 func (r *Recorder) Full(app tenants.AppID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.held) >= maxHeld || r.ofApp[app] >= maxHeldOfApp
+	return r.perApp[app] >= maxPerApp
 }
 
-// Observe implements [channels.Observer]. A cache miss that finds no room is
-// counted and not told: unlike a client event it cannot be refused.
+// Observe implements [channels.Observer].
 func (r *Recorder) Observe(c channels.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c.Kind == channels.CacheMissed && (len(r.held) >= maxHeld || r.ofApp[c.App] >= maxHeldOfApp) {
-		r.dropped.Add(1)
+	if len(r.waiting) >= maxWaiting { // the store has been away for long: say so, and count it
+		r.stats.lost.Add(1)
 		return
 	}
-	c.Seq, c.At = r.seq(), time.Now()
-	r.held = append(r.held, c)
-	r.ofApp[c.App]++
+	c.At = r.now()
+	c.Seq = r.nextSeq(c.At)
+	r.waiting = append(r.waiting, c)
+	r.perApp[c.App]++
+	r.nudge()
 }
 
-// seq needs mu. It grows, also when the clock goes back.
-func (r *Recorder) seq() uint64 {
-	if now := time.Now().UnixMilli(); now > r.milli {
-		r.milli, r.n = now, 0
-	} else if r.n++; r.n >= 1<<12 {
-		r.milli, r.n = r.milli+1, 0
+// Notice tells of a quota that is nearly or wholly used up.
+func (r *Recorder) Notice(app tenants.AppID, n tenants.QuotaNotice) {
+	if !r.Wants(app, QuotaWarning) {
+		return
 	}
-	return channels.ChangeSeq(r.milli, r.n)
-}
-
-// Quota takes over a warning about the messages of the day.
-func (r *Recorder) Quota(n tenants.QuotaNotice) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.quotas) < maxHeldOfApp {
-		r.quotas = append(r.quotas, n)
+	r.quota = append(r.quota, quotaChange{app, n})
+	r.nudge()
+}
+
+func (r *Recorder) nudge() {
+	select {
+	case r.signal <- struct{}{}:
+	default:
 	}
 }
 
-// Run records until ctx ends, and then what is left.
-func (r *Recorder) Run(ctx context.Context) error {
-	tick := time.NewTicker(recordEvery)
-	defer tick.Stop()
-	for failing := false; ; {
-		err := r.round(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			r.cfg.Log.WarnContext(ctx, "webhooks not recorded yet, trying again", "error", err)
+// nextSeq is higher than every one before.
+func (r *Recorder) nextSeq(at time.Time) uint64 {
+	for {
+		last := r.seq.Load()
+		next := max(last+1, channels.ChangeSeq(at.UnixMilli(), 0))
+		if r.seq.CompareAndSwap(last, next) {
+			return next
 		}
-		failing = err != nil
+	}
+}
+
+// run stores what is observed and what falls due, until ctx ends and nothing is
+// waiting any more.
+func (r *Recorder) run(ctx context.Context) error {
+	tick := time.NewTicker(gather)
+	defer tick.Stop()
+	idle := time.NewTicker(gather * 3)
+	defer idle.Stop()
+	for {
 		select {
-		case <-tick.C:
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			if err := r.local(last); err != nil {
-				r.cfg.Log.WarnContext(last, "webhooks of the last moment not recorded", "error", err)
-			}
+			r.flush(last)
 			return nil
+		case <-r.signal:
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+			r.flush(ctx)
+		case <-idle.C:
+			r.flushDue(ctx)
 		}
 	}
 }
 
-func (r *Recorder) round(ctx context.Context) error {
-	if err := r.local(ctx); err != nil {
-		return err
-	}
-	if r.cfg.Changes == nil {
-		if err := r.reconcile(ctx, nil); err != nil {
-			return err
-		}
-		return r.record(ctx, nil, nil, time.Now())
-	}
-	return r.move(ctx)
-}
-
-// local records what this process has observed.
-func (r *Recorder) local(ctx context.Context) error {
+// flush stores all that is waiting. What cannot be stored waits on.
+func (r *Recorder) flush(ctx context.Context) {
 	for {
 		r.mu.Lock()
-		batch := r.held[:min(len(r.held), recordBatch)]
-		quotas := r.quotas
-		r.quotas = nil
+		batch := slices.Clone(r.waiting[:min(len(r.waiting), maxRecorded)])
+		quota := slices.Clone(r.quota)
 		r.mu.Unlock()
-		if len(batch) == 0 && len(quotas) == 0 {
-			return nil
+		if len(batch) == 0 && len(quota) == 0 {
+			return
 		}
-		err := r.recordWith(ctx, nil, batch, quotas, time.Time{})
+		if err := r.record(ctx, "", batch, quota); err != nil {
+			r.log.WarnContext(ctx, "webhook events cannot be stored yet", "waiting", len(batch), "error", err)
+			r.stats.storeFailures.Add(1)
+			select {
+			case <-time.After(time.Second):
+				r.nudge()
+			case <-ctx.Done():
+			}
+			return
+		}
 		r.mu.Lock()
-		if err != nil {
-			r.quotas = append(quotas, r.quotas...)
-			r.mu.Unlock()
-			return err
-		}
+		r.waiting = append(r.waiting[:0], r.waiting[len(batch):]...)
+		r.quota = append(r.quota[:0], r.quota[len(quota):]...)
 		for i := range batch {
-			if r.ofApp[batch[i].App]--; r.ofApp[batch[i].App] == 0 {
-				delete(r.ofApp, batch[i].App)
+			if r.perApp[batch[i].App]--; r.perApp[batch[i].App] <= 0 {
+				delete(r.perApp, batch[i].App)
 			}
 		}
-		r.held = r.held[len(batch):]
 		r.mu.Unlock()
 	}
 }
 
-// move takes changes from the log of all nodes, if it is this one's turn to.
-func (r *Recorder) move(ctx context.Context) error {
-	for {
-		lease, err := r.lead(ctx)
-		if err != nil || lease == nil {
-			return err
+// flushDue tells of leaves whose grace is over.
+func (r *Recorder) flushDue(ctx context.Context) {
+	next, err := r.store.NextDue(ctx)
+	if err != nil || next.IsZero() || next.After(r.now()) {
+		return
+	}
+	if err := r.record(ctx, "", nil, nil); err != nil && ctx.Err() == nil {
+		r.log.WarnContext(ctx, "webhook events cannot be stored yet", "error", err)
+		r.stats.storeFailures.Add(1)
+	}
+}
+
+// take is what a [Log] hands its changes to.
+func (r *Recorder) take(ctx context.Context, log string, changes []channels.Change) error {
+	kept := changes[:0:0]
+	for i := range changes {
+		if r.Wants(changes[i].App, changes[i].Kind) {
+			kept = append(kept, changes[i])
 		}
-		asked := time.Now()
-		all, more, err := r.cfg.Changes.ReadChanges(ctx, recordBatch)
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return r.record(ctx, log, kept, nil)
+}
+
+// record stores changes in one transaction: those that somebody wants become
+// deliveries, those that take each other back become nothing.
+func (r *Recorder) record(ctx context.Context, log string, changes []channels.Change, quota []quotaChange) error {
+	made := 0
+	err := r.store.Record(ctx, func(tx RecordTx) error {
+		now := r.now()
+		if log != "" {
+			last, err := tx.Cursor(log)
+			if err != nil {
+				return err
+			}
+			changes = slices.DeleteFunc(slices.Clone(changes), func(c channels.Change) bool { return c.Seq <= last })
+			if len(changes) == 0 {
+				return nil
+			}
+			if err := tx.SetCursor(log, changes[len(changes)-1].Seq); err != nil {
+				return err
+			}
+		}
+		events, err := r.eventsOf(tx, changes, now)
 		if err != nil {
 			return err
 		}
-		// What was recorded last and could not be removed is here again.
-		done := strings.Split(lease.Batch, ",")
-		fresh := slices.DeleteFunc(slices.Clone(all), func(c channels.Change) bool { return slices.Contains(done, c.ID) })
-		ids := make([]string, len(all))
-		for i := range all {
-			ids[i] = all[i].ID
+		for _, q := range quota {
+			events = append(events, quotaEvent(q.app, q.notice, r.nextSeq(now)))
 		}
-		next := *lease
-		next.Batch = strings.Join(ids, ",")
-		due := asked
-		if more { // somebody's return may be behind what was read
-			due = time.Time{}
-		}
-		if err := r.record(ctx, &next, fresh, due); err != nil {
-			r.lease = nil
-			return err
-		}
-		*lease = next
-		if err := r.cfg.Changes.ForgetChanges(ctx, all); err != nil {
-			return err
-		}
-		if !more {
-			return r.reconcile(ctx, r.lease)
-		}
-	}
-}
-
-// lead returns the mover's lease, or nil while another node has it.
-func (r *Recorder) lead(ctx context.Context) (*Lease, error) {
-	if wait := moverLease / 3; time.Since(r.leasedAt) < wait && (r.lease != nil || time.Since(r.leasedAt) < time.Second) {
-		return r.lease, nil
-	}
-	r.leasedAt = time.Now()
-	lease, err := r.cfg.Queue.Lead(ctx, "mover", r.cfg.Node, r.leasedAt, moverLease)
-	r.lease = nil
-	if errors.Is(err, ErrFenced) {
-		return nil, nil
-	}
-	if err == nil {
-		r.lease = &lease
-	}
-	return r.lease, err
-}
-
-func (r *Recorder) record(ctx context.Context, lease *Lease, cs []channels.Change, due time.Time) error {
-	return r.recordWith(ctx, lease, cs, nil, due)
-}
-
-func (r *Recorder) recordWith(ctx context.Context, lease *Lease, cs []channels.Change, quotas []tenants.QuotaNotice, due time.Time) error {
-	now := time.Now()
-	in := Intake{Lease: lease, Changes: len(cs) + len(quotas), Due: due, DueLimit: recordBatch, Now: now}
-	for i := range cs {
-		if k, ok := stateKey(&cs[i]); ok {
-			in.Keys = append(in.Keys, k)
-		}
-	}
-	in.Keys = append(in.Keys, quotaKeys(quotas, now)...)
-	apps, err := r.apps(ctx, cs)
-	if err != nil {
-		return err
-	}
-	sending := 0
-	in.Fold = func(known map[StateKey]State, due []State) Folded {
-		f := newFold(now, r.cfg.Grace, known)
-		for i := range cs {
-			if countable(apps[cs[i].App], &cs[i]) {
-				f.change(&cs[i])
+		deliveries := r.plan(ctx, events, now)
+		made = len(deliveries)
+		for i := range deliveries {
+			if err := tx.InsertDelivery(&deliveries[i]); err != nil {
+				return err
 			}
 		}
-		for _, s := range due {
-			f.due(s)
-		}
-		events := make([]event, 0, len(f.told))
-		for i := range f.told {
-			events = append(events, eventOf(&f.told[i]))
-		}
-		events = append(events, r.quotaEvents(f, quotas)...)
-		out := Folded{Deliveries: r.deliveries(events, apps, now)}
-		out.Keep, out.Gone = f.result()
-		sending = len(out.Deliveries)
-		return out
+		return nil
+	})
+	if err == nil && made > 0 {
+		r.stats.recorded.Add(int64(made))
+		r.wake()
 	}
-	if err := r.cfg.Queue.Record(ctx, in); err != nil {
-		return err
-	}
-	r.recorded.Add(int64(len(cs)))
-	if sending > 0 && r.cfg.Wake != nil {
-		r.cfg.Wake()
-	}
-	return nil
+	return err
 }
 
-// countable keeps counts away that the app has not asked for.
-func countable(app *tenants.App, c *channels.Change) bool {
-	if c.Kind != channels.SubscriptionsChange {
-		return true
-	}
-	kind, err := channels.Classify(c.Channel)
-	return err == nil && kind.HasSubscriptionCount() && app != nil && app.Settings.SubscriptionCountEvents
-}
-
-// apps are those of the changes; one that is gone is nil.
-func (r *Recorder) apps(ctx context.Context, cs []channels.Change) (map[tenants.AppID]*tenants.App, error) {
-	apps := make(map[tenants.AppID]*tenants.App)
-	for i := range cs {
-		id := cs[i].App
-		if _, known := apps[id]; known {
+// eventsOf applies the grace to changes, and adds the leaves that are due.
+func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Time) ([]event, error) {
+	var events []event
+	for i := range changes {
+		c := &changes[i]
+		_, came, paired := pairOf(c.Kind)
+		if !paired {
+			events = append(events, eventOf(c))
 			continue
 		}
-		app, err := r.cfg.Apps.ByID(ctx, id)
-		if err != nil && !errors.Is(err, tenants.ErrNotFound) {
+		key := stateKey(c)
+		told, known, err := tx.State(key)
+		if err != nil {
 			return nil, err
 		}
-		apps[id] = app
+		switch {
+		case came && !known:
+			events = append(events, eventOf(c))
+			told = State{Seq: c.Seq}
+		case came: // they never left
+			told = State{Seq: told.Seq}
+		default:
+			told = State{Seq: c.Seq, Due: c.At.Add(Grace)}
+		}
+		if err := tx.PutState(key, told); err != nil {
+			return nil, err
+		}
 	}
-	return apps, nil
+	due, err := tx.TakeDue(now, maxRecorded)
+	if err != nil {
+		return nil, err
+	}
+	for i := range due {
+		c := due[i].change()
+		c.Seq = max(c.Seq, r.nextSeq(now))
+		events = append(events, eventOf(&c))
+	}
+	return events, nil
 }
 
-// deliveries packs events into requests, one endpoint's together: never those of
-// two apps, and never more than the endpoint may get at once.
-func (r *Recorder) deliveries(events []event, apps map[tenants.AppID]*tenants.App, now time.Time) []Delivery {
-	var list []Delivery
-	open := make(map[string]int) // endpoint → place in list that takes more
-	for _, ev := range events {
-		for _, e := range r.cfg.Book.OfApp(ev.app) {
+// plan makes the deliveries of events: for each endpoint those it wants, several
+// in one request where both the app and the endpoint like that.
+func (r *Recorder) plan(ctx context.Context, events []event, now time.Time) []Delivery {
+	var deliveries []Delivery
+	open := make(map[string]int) // by endpoint: the delivery that takes more
+	batched := make(map[tenants.AppID]bool)
+	for i := range events {
+		ev := &events[i]
+		of := r.dir.of(ev.app)
+		if of == nil {
+			continue
+		}
+		if _, known := batched[ev.app]; !known {
+			app, err := r.apps.ByID(ctx, ev.app)
+			batched[ev.app] = err == nil && app.Settings.WebhookBatching
+		}
+		for j := range of.list {
+			e := &of.list[j]
 			if !e.open() || !e.Wants(ev.kind, ev.channel) {
 				continue
 			}
-			app := apps[ev.app]
-			// Some libraries decrypt every event of an encrypted channel, and reject
-			// all that came with one they cannot.
-			alone := !e.Batching || app != nil && !app.Settings.WebhookBatching || strings.HasPrefix(ev.channel, "private-encrypted-")
-			if i, ok := open[e.ID]; ok && !alone && list[i].EventCount < maxBatch {
-				list[i].add(ev)
-				continue
+			at, ok := open[e.ID]
+			if !ok || !batched[ev.app] || !e.Batching || !deliveries[at].roomFor(ev) {
+				at = len(deliveries)
+				deliveries = append(deliveries, newDelivery(e, now))
+				open[e.ID] = at
 			}
-			d := Delivery{
-				EndpointID: e.ID, App: e.App, TenantID: e.TenantID, Status: Pending,
-				NextAt: now, CreatedAt: now, ExpiresAt: now.Add(r.cfg.Life),
-			}
-			d.add(ev)
-			if !alone {
-				open[e.ID] = len(list)
-			}
-			list = append(list, d)
+			deliveries[at].add(ev)
 		}
 	}
-	for i := range list {
-		list[i].Events = append(list[i].Events, ']')
+	for i := range deliveries {
+		deliveries[i].Events = append(deliveries[i].Events, ']')
 	}
-	return list
+	return deliveries
 }
 
-func (d *Delivery) add(ev event) {
-	if d.EventCount == 0 {
-		d.Events = append(d.Events, '[')
+func stateKey(c *channels.Change) StateKey {
+	k := StateKey{App: c.App, Channel: c.Channel}
+	switch c.Kind {
+	case channels.MemberCame, channels.MemberWent:
+		k.Subject = "member:" + c.UserID
+	case channels.UserOnline, channels.UserOffline:
+		k.Subject = "user:" + c.UserID
+	default:
+		k.Subject = "channel"
+	}
+	return k
+}
+
+// change is the leave a state has become.
+func (l *Leave) change() channels.Change {
+	c := channels.Change{App: l.App, Channel: l.Channel, Seq: l.Seq}
+	if id, ok := strings.CutPrefix(l.Subject, "member:"); ok {
+		c.Kind, c.UserID = channels.MemberWent, id
+	} else if id, ok := strings.CutPrefix(l.Subject, "user:"); ok {
+		c.Kind, c.UserID = channels.UserOffline, id
 	} else {
-		d.Events = append(d.Events, ',')
+		c.Kind = channels.ChannelVacated
 	}
-	d.Events = append(d.Events, ev.json...)
-	d.EventCount++
-	if !slices.Contains(d.Kinds, ev.kind) {
-		d.Kinds = append(d.Kinds, ev.kind)
-	}
+	return c
 }
-
-// DefaultLife is how long a delivery is tried.
-const DefaultLife = 25 * time.Hour
-
-func quotaKey(n tenants.QuotaNotice, now time.Time) StateKey {
-	level := "near"
-	if n.Stopped() {
-		level = "over"
-	}
-	return StateKey{App: n.App, Channel: n.TenantID, Subject: subjectQuota + level + now.UTC().Format(time.DateOnly)}
-}
-
-func quotaKeys(ns []tenants.QuotaNotice, now time.Time) (keys []StateKey) {
-	for _, n := range ns {
-		keys = append(keys, quotaKey(n, now))
-	}
-	return keys
-}
-
-// quotaEvents are the warnings that no node has recorded today.
-func (r *Recorder) quotaEvents(f *fold, ns []tenants.QuotaNotice) (events []event) {
-	for _, n := range ns {
-		key := quotaKey(n, f.now)
-		if _, told := f.states[key]; told {
-			continue
-		}
-		f.states[key] = State{StateKey: key, At: f.now, DueAt: f.now.Add(25 * time.Hour)}
-		apps := []tenants.AppID{n.App}
-		if n.App == "" {
-			apps = r.cfg.Book.OfTenant(n.TenantID)
-		}
-		for _, app := range apps {
-			events = append(events, quotaEvent(app, n, channels.ChangeSeq(f.now.UnixMilli(), 0)))
-		}
-	}
-	return events
-}
-
-var _ channels.Observer = (*Recorder)(nil)

@@ -5,39 +5,49 @@ import (
 	"time"
 )
 
-// DefaultSchedule is the waits between the attempts of a delivery. The first
-// five minutes are Pusher's, which backs off and then gives up; this goes on for
-// a day.
-func DefaultSchedule() []time.Duration {
-	const s, m, h = time.Second, time.Minute, time.Hour
-	return []time.Duration{
-		1 * s, 3 * s, 10 * s, 30 * s, 75 * s, 180 * s,
-		15 * m, 30 * m, 1 * h, 2 * h, 4 * h, 6 * h, 10 * h,
-	}
+// schedule is the pause after each failed attempt. The first five minutes are
+// those of Pusher ("Webhooks", retries with exponential back-off for five
+// minutes); the rest reaches over a day.
+var schedule = []time.Duration{
+	time.Second, 4 * time.Second, 15 * time.Second, 40 * time.Second, 2 * time.Minute, 2 * time.Minute,
+	10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 10 * time.Hour,
 }
 
-// jitter spreads a wait by a fifth in both directions, so that what failed
-// together does not come back together.
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
-}
-
-// The circuit breaker: after so many failures in a row an endpoint gets one
-// probe at a time, with growing waits between them.
 const (
-	breakerAt    = 5
-	breakerFirst = 5 * time.Second
-	breakerMost  = 5 * time.Minute
+	// lifetime is how long a delivery is tried.
+	lifetime = 24 * time.Hour
+	// maxRetryAfter bounds what a receiver may ask for.
+	maxRetryAfter = time.Hour
+	// jitter spreads retries by up to this share, so that what failed together
+	// does not come back together.
+	jitter = 0.2
 )
 
-// breakerWait is how long an endpoint with that many failures in a row is left alone.
-func breakerWait(failures int) time.Duration {
-	if failures < breakerAt {
+// retryAt is when to try again after tries failed attempts; ok is false when the
+// schedule is used up. after is what the receiver asked for; 0 = nothing.
+func retryAt(now time.Time, tries int, after time.Duration) (at time.Time, ok bool) {
+	if tries < 1 || tries > len(schedule) {
+		return time.Time{}, false
+	}
+	pause := schedule[tries-1]
+	pause += time.Duration((rand.Float64()*2 - 1) * jitter * float64(pause)) // #nosec G404 -- no secret
+	return now.Add(max(pause, min(after, maxRetryAfter))), true
+}
+
+// Bounds of the circuit breaker of an endpoint.
+const (
+	breakAfter = 5 // failures in a row before the endpoint gets a rest
+	maxRest    = time.Minute
+	// pauseAfter is how long an endpoint may fail without one success before it is
+	// paused, provided that it failed at least pauseFailures times.
+	pauseAfter    = 72 * time.Hour
+	pauseFailures = 20
+)
+
+// rest is how long nothing is sent to an endpoint after so many failures in a row.
+func rest(failures int) time.Duration {
+	if failures < breakAfter {
 		return 0
 	}
-	wait := breakerFirst
-	for i := breakerAt; i < failures && wait < breakerMost; i++ {
-		wait *= 2
-	}
-	return jitter(min(wait, breakerMost))
+	return min(time.Second<<min(failures-breakAfter, 10), maxRest)
 }

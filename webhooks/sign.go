@@ -73,3 +73,14 @@ func signingKey(app *tenants.App) *tenants.Key {
 	}
 	return nil
 }
+
+// requestHead shows the headers that were sent. Signatures and the customer's
+// own headers, which may be secrets, are left out.
+func requestHead(h http.Header) string {
+	shown := []string{"Content-Type", "User-Agent", "X-Pusher-Key", "Webhook-Id", "Webhook-Timestamp", "Webhook-Attempt"}
+	var b strings.Builder
+	for _, name := range shown {
+		b.WriteString(name + ": " + h.Get(name) + "\n")
+	}
+	return b.String()
+}

@@ -14,7 +14,7 @@ const minMajorVersion = 7
 
 // neededRights is what an ACL user needs, in the words of ACL SETUSER.
 const neededRights = "~tw:* &tw:* +ping +info +eval +evalsha +spublish +ssubscribe +sunsubscribe +time +set +get +pttl +incr +expire +persist +exists " +
-	"+del +pexpire +zadd +zremrangebyscore +zcard +rpush +lpop +ltrim +llen +lindex +lrange " +
+	"+xadd +xrange +xtrim +del +pexpire +zadd +zremrangebyscore +zcard +rpush +lpop +ltrim +llen +lindex +lrange " +
 	"+hset +hget +hdel +hlen +hkeys +hvals +hgetall +hincrby +hrandfield +client|setname (and, in a Cluster, +cluster +command)"
 
 // check asks the servers who they are, once, at Open.

@@ -45,6 +45,7 @@ type Client struct {
 	log      *slog.Logger
 	broker   *Broker
 	presence *Presence
+	changes  *Changes
 	counters counters
 }
 
@@ -72,6 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	c := &Client{rdb: newUniversal(t, cfg.Node), target: t, log: log.With("redis", t.String())}
 	c.broker = newBroker(c)
 	c.presence = newPresence(c, lease)
+	c.changes = &Changes{c: c, node: c.presence.node}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := c.check(ctx); err != nil {

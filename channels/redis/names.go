@@ -23,6 +23,8 @@ const (
 	usePopulated = "u" // of an app: users by channel
 	useHeld      = "h" // of a node: the topics it has a part in
 	useNodes     = "n" // of the partition: the nodes and their leases
+	useChanges   = "x" // of the partition: the log of changes
+	useFollower  = "f" // of the partition: the node that reads that log
 )
 
 // shardChannel is where a topic's events are published.
@@ -85,6 +87,7 @@ func stateKeys(t channels.Topic, node string) ([]string, error) {
 		heldKey(p, node),
 		partitionName(p, useSeq) + topic,
 		partitionName(p, useEvents) + topic,
+		partitionName(p, useChanges),
 	}, nil
 }
 

@@ -83,6 +83,9 @@ func TestCleanLeave(t *testing.T) {
 	stays.stop()
 	admin := raw(t, s.addr())
 	for _, key := range admin.Keys(t.Context(), "*").Val() {
+		if strings.HasSuffix(key, "}:x") { // the log of changes waits for its reader
+			continue
+		}
 		require.Contains(t, key, "}:s:", "a key is left")
 		require.Positive(t, admin.TTL(t.Context(), key).Val(), "the number of the last change is kept for a while")
 	}

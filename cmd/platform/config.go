@@ -31,6 +31,8 @@ type Config struct {
 	MaxFrameBytes        int                // largest message taken from a socket
 	HandshakesPerSecond  int                // clients that may come in a second; 0 = no bound
 	HandshakesPerAddress int                // the same from one public address
+	WebhookAllow         []netip.Prefix     // networks webhooks may call although they are not public
+	WebhookTimeout       time.Duration      // for a receiver's whole answer
 	SignUp               tenants.SignUpMode // who may make an account
 	BrandName            string             // the name in mails and on pages
 	MailFrom             string             // the sender of mails
@@ -40,9 +42,7 @@ type Config struct {
 	TermsVersion         string             // which version of it
 	DeniedMailDomains    []string           // no account for addresses at or below these
 
-	WebhookPrivate []netip.Prefix // inside ranges that webhooks may call; empty = none
-	WebhookTimeout time.Duration  // of one call of a webhook
-	UsageInterval  time.Duration  // between two writes of what apps use; what a killed process loses at most
+	UsageInterval time.Duration // between two writes of what apps use; what a killed process loses at most
 }
 
 // setting is one thing an operator may set: by flag, environment, file or default.
@@ -85,8 +85,8 @@ var settings = []setting{
 	{name: "terms_url", help: "the terms a sign-up accepts; needs terms_version", apply: applyTermsURL},
 	{name: "terms_version", help: "the version of the terms in force, for example 2026-11-01", apply: applyTermsVersion},
 	{name: "denied_mail_domains", help: "comma-separated domains whose addresses get no account", apply: applyDeniedMailDomains},
-	{name: "webhook_allow_private", help: "comma-separated CIDR ranges of inside addresses that webhooks may call, or true for loopback and private ranges; empty = none", apply: applyWebhookPrivate},
-	{name: "webhook_timeout", def: "4s", help: "time for one call of a webhook, 100ms to 30s", apply: applyWebhookTimeout},
+	{name: "webhook_allow_private", help: "networks that webhooks may call although they are not public: comma-separated ranges, or true for loopback and private ones; empty = none", apply: applyWebhookAllowPrivate},
+	{name: "webhook_timeout", def: "4s", help: "time a webhook's receiver has for its answer, 500ms to 30s", apply: applyWebhookTimeout},
 	{name: "usage_interval", def: "10s", help: "time between two writes of usage to the database, 100ms to 5m", apply: applyUsageInterval},
 }
 

@@ -43,7 +43,7 @@ func TestConfigDefaults(t *testing.T) {
 		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true,
 		LogFormat: "auto", ShutdownTimeout: 30 * time.Second, NodeLease: 15 * time.Second, MaxFrameBytes: 32768,
 		HandshakesPerSecond: 5000, HandshakesPerAddress: 100,
-		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", WebhookTimeout: 4 * time.Second, UsageInterval: 10 * time.Second,
+		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", UsageInterval: 10 * time.Second, WebhookTimeout: 4 * time.Second,
 	}, cfg)
 	require.Len(t, list, len(settings))
 	require.Equal(t, "default", list["listen"].Source)

@@ -216,35 +216,3 @@ func maskURL(v string) string {
 	}
 	return scheme + "://" + base + "?" + strings.Join(params, "&")
 }
-
-// privateRanges are what `true` stands for: this machine and the networks of an
-// organization.
-var privateRanges = []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
-
-func applyWebhookPrivate(c *Config, v string) error {
-	c.WebhookPrivate = nil
-	ranges := strings.Split(v, ",")
-	switch strings.ToLower(v) {
-	case "", "false":
-		return nil
-	case "true":
-		ranges = privateRanges
-	}
-	for _, part := range ranges {
-		p, err := netip.ParsePrefix(strings.TrimSpace(part))
-		if err != nil || p != p.Masked() {
-			return fmt.Errorf("%q is not a range: want for example 10.1.0.0/16 (and 127.0.0.0/8 for this machine), separated by commas, or true", part)
-		}
-		c.WebhookPrivate = append(c.WebhookPrivate, p)
-	}
-	return nil
-}
-
-func applyWebhookTimeout(c *Config, v string) error {
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 100*time.Millisecond || d > 30*time.Second {
-		return errors.New("want a time from 100ms to 30s, for example 4s")
-	}
-	c.WebhookTimeout = d
-	return nil
-}

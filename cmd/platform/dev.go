@@ -59,7 +59,7 @@ func (c *cli) devCommand() *cobra.Command {
 	printOnly := cmd.Flags().Bool("print-snippets", false, "print the snippets and end, without running anything")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c.defaults = map[string]string{"listen": devListen, "signup": string(tenants.SignUpOpen)}
+		c.defaults = map[string]string{"listen": devListen, "signup": string(tenants.SignUpOpen), "webhook_allow_private": "127.0.0.0/8,::1/128"}
 		cfg, err := c.load(cmd)
 		if err != nil {
 			return err

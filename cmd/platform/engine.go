@@ -18,6 +18,7 @@ import (
 	"tidewire/tenants"
 	limits "tidewire/tenants/redis"
 	"tidewire/tenants/sqlstore"
+	"tidewire/webhooks"
 )
 
 // The engines. This file is the only one that knows their names.
@@ -164,8 +165,10 @@ type realtime struct {
 	run      func(context.Context) error // keeps this node alive for the others; nil = there are none
 	ping     func(context.Context) error // nil = cannot be away
 	close    func() error
-	observe  func(channels.Observer) // makes presence tell of changes; called before it runs
-	changes  channels.ChangeLog      // of all nodes; nil = this node observes them all itself
+	// observe makes the engine tell of each change as it makes it; nil for one
+	// that keeps them in a log.
+	observe func(channels.Observer)
+	log     webhooks.Log
 	// linger and countEvery spare the engine what comes and goes: see channels.HubConfig.
 	linger, countEvery time.Duration
 	// collectors are the engine's own figures.
@@ -189,7 +192,7 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 		seats := limits.NewSeats(client.Commands(), limits.SeatsConfig{Lease: cfg.NodeLease, Nodes: limiter.Nodes, Log: log})
 		return &realtime{
 			engine: engine, broker: client.Broker(), presence: client.Presence(),
-			run: together(client.Run, limiter.Run, seats.Run), ping: client.Ping, close: client.Close,
+			run: together(client.Run, limiter.Run, seats.Run), ping: client.Ping, close: client.Close, log: client.Changes(),
 			linger: 5 * time.Second, countEvery: time.Second,
 			limiter: limiter, seats: seats,
 			collectors: []prometheus.Collector{newRedisCollector(client.Stats)},

@@ -84,7 +84,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 					}
 					asked++
 				}
-				if !strings.Contains(route.path, "{app}") {
+				if route.access != "of_app" {
 					break
 				}
 			}
@@ -99,6 +99,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 func (m *matrix) askSuspended(routes []apiRoute) (asked int) {
 	owner := m.person().signUp("gone@example.com", "Gone", "")
 	app := call[apiApp](owner, 201, http.MethodPost, "/tenants/gone/apps", fields{"name": "App"})
+	m.addWebhook(owner, app.ID)
 	program := m.person()
 	program.token = call[struct{ Token string }](owner, 201, http.MethodPost, "/tenants/gone/tokens", fields{"name": "t", "scopes": []string{"admin"}}).Token
 	printed[tenants.Tenant](m.t, m.n.environ, "tenants", "suspend", "gone", "--reason", "unpaid")
@@ -106,7 +107,8 @@ func (m *matrix) askSuspended(routes []apiRoute) (asked int) {
 		if r.action == "" {
 			continue
 		}
-		path := inBraces.ReplaceAllString(strings.NewReplacer("{tenant}", "gone", "{app}", string(app.ID)).Replace(r.path), "x")
+		path := m.things[app.ID].Replace(strings.NewReplacer("{tenant}", "gone", "{app}", string(app.ID)).Replace(r.path))
+		path = inBraces.ReplaceAllString(path, "x")
 		for name, p := range map[string]*person{"owner": owner, "token": program} {
 			want := judged(tenants.OpenWhileClosed(r.action) && (p == owner || tenants.ScopeAdmin.Grants(r.action)))
 			if got := m.ask(p, r.method, path); got != want {
@@ -126,6 +128,7 @@ type matrix struct {
 	principals []principal
 	tenant     tenants.Tenant
 	apps       [2]apiApp
+	things     map[tenants.AppID]*strings.Replacer // an app's endpoint and delivery, by their names in paths
 }
 
 func (m *matrix) person() *person {
@@ -142,10 +145,22 @@ func newMatrix(t *testing.T, n *node) *matrix {
 	m.tenant = call[tenants.Tenant](owner, 200, http.MethodGet, "/tenants/acme", nil)
 	for i := range m.apps {
 		m.apps[i] = call[apiApp](owner, 201, http.MethodPost, "/tenants/acme/apps", fields{"name": "App"})
+		m.addWebhook(owner, m.apps[i].ID)
 	}
 	m.addPeople(owner)
 	m.addTokens(owner)
 	return m
+}
+
+// addWebhook gives an app what the routes without an app in their path are about.
+func (m *matrix) addWebhook(owner *person, app tenants.AppID) {
+	type made struct{ ID string }
+	endpoint := call[made](owner, 201, http.MethodPost, "/apps/"+string(app)+"/webhooks", fields{"url": "https://hooks.invalid/"}).ID
+	delivery := call[made](owner, 202, http.MethodPost, "/webhooks/"+endpoint+"/test", nil).ID
+	if m.things == nil {
+		m.things = make(map[tenants.AppID]*strings.Replacer)
+	}
+	m.things[app] = strings.NewReplacer("{webhook}", endpoint, "{delivery}", delivery)
 }
 
 func (m *matrix) add(name string, p *person, inAcme func(apiRoute, bool) int) *principal {
@@ -258,7 +273,7 @@ func (m *matrix) targets(r apiRoute, other bool) []string {
 	}
 	fill := func(tenant string) string {
 		path := strings.NewReplacer("{tenant}", tenant, "{app}", string(app.ID)).Replace(r.path)
-		return inBraces.ReplaceAllString(path, "x")
+		return inBraces.ReplaceAllString(m.things[app.ID].Replace(path), "x")
 	}
 	if strings.Contains(r.path, "{tenant}") {
 		return []string{fill("acme"), fill(m.tenant.ID)}

@@ -12,20 +12,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tidewire/channels"
+	"tidewire/webhooks"
 )
 
 // newMetricsServer serves /metrics, and profiles to this machine only: a
 // profile can show what is in memory.
-func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, log *slog.Logger, more ...prometheus.Collector) *http.Server {
+func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, hooks *webhooks.Service, log *slog.Logger) *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newHubCollector(hub.Stats),
 		newAdmissionCollector(admission.Stats),
+		newWebhookCollector(hooks.Stats),
 		buildCollector(),
 	)
-	for _, c := range append(more, live.collectors...) {
+	for _, c := range live.collectors {
 		registry.MustRegister(c)
 	}
 	mux := http.NewServeMux()

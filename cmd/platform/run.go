@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidewire/channels"
-	channelsadmin "tidewire/channels/adminapi"
 	"tidewire/channels/api"
 	"tidewire/channels/sockjs"
 	"tidewire/channels/sse"
@@ -70,17 +69,21 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	defer closePart(log, "realtime engine", live.close)
 
 	apps := tenants.NewDirectory(store, log, tenants.DirectoryOptions{})
-	var meters *tenants.Meters
-	told, err := newHooks(ctx, cfg, store, live, apps, func(a *tenants.App) *tenants.AppUsage { return meters.App(a) }, log)
+	var hooks *webhooks.Service
+	meters := tenants.NewMeters(store, tenants.MetersOptions{
+		Interval: cfg.UsageInterval, Alone: live.run == nil, Log: log,
+		OnNotice: func(n tenants.QuotaNotice) { noticeQuota(hooks, n) },
+	})
+	sender := newSender(cfg)
+	hookStore, hooks, err := openWebhooks(ctx, cfg, store, apps, meters, live, sender, log)
 	if err != nil {
 		return err
 	}
-	meters = tenants.NewMeters(store, tenants.MetersOptions{Interval: cfg.UsageInterval, Alone: live.run == nil, OnNotice: told.recorder.Quota, Log: log})
 	revoked := tenants.NewRevocationList(store, log)
 	hub := channels.NewHub(channels.HubConfig{
 		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery,
 		JWT:    tenants.NewJWTVerifier(jwks.New(jwks.Options{Log: log}), revoked, tenants.JWTOptions{}),
-		Meters: meters, Limiter: live.limiter, Seats: live.seats, Observer: told.recorder, Log: log,
+		Meters: meters, Limiter: live.limiter, Seats: live.seats, Log: log, Observer: hooks.Recorder(),
 	})
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
@@ -89,7 +92,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	admission := newAdmission(cfg, hub)
 	door := ws.New(ws.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS, Admission: admission, Address: address})
 	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
-	admin, err := newAdmin(cfg, accounts, store, live, log, channelsadmin.Routes(hub, apps)...)
+	admin, err := newAdmin(cfg, accounts, store, live, log, moreRoutes(hub, apps, &webhooks.Manager{Store: hookStore, Sender: sender})...)
 	if err != nil {
 		return err
 	}
@@ -117,7 +120,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	// Requests that wait for events end only when they are told to.
 	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
-	metrics := newMetricsServer(hub, admission, live, log, newHooksCollector(func() webhooks.Stats { return told.dispatcher.Stats(told.recorder) }))
+	metrics := newMetricsServer(hub, admission, live, hooks, log)
 
 	group, running := errgroup.WithContext(ctx)
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
@@ -127,9 +130,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	counting, endCounting := context.WithCancel(context.WithoutCancel(ctx))
 	defer endCounting()
 	group.Go(func() error { defer endCounting(); return runCore(cores, "hub", hub.Run) })
-	group.Go(func() error { return runCore(counting, "webhooks", told.run) })
 	group.Go(func() error { return runCore(counting, "usage", meters.Run) })
 	group.Go(func() error { return runCore(cores, "revocations", revoked.Run) })
+	// What the hub tells while it ends is recorded after it has ended.
+	group.Go(func() error { return runCore(counting, "webhooks", hooks.Run) })
 	group.Go(func() error {
 		return runCore(cores, "accounts", func(ctx context.Context) error { return accounts.Run(ctx, mailer) })
 	})

@@ -1,6 +1,6 @@
 -- +goose Up
--- Webhooks: who is told, what is known to have been told, what is to be sent and
--- what came of it. Rows go with their app: every table has its app_id.
+-- Webhooks: who is told, what was said of whom, what is to be sent and what
+-- came of it. Every table has its app_id, so that rows go with their app.
 
 CREATE TABLE webhook_endpoints (
     id              TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -17,18 +17,14 @@ CREATE TABLE webhook_endpoints (
     previous_until  BIGINT,
     status          TEXT    NOT NULL CHECK (status IN ('enabled', 'paused', 'disabled', 'listening')),
     status_reason   TEXT    NOT NULL,
-    deleted         BOOLEAN NOT NULL,
     revision        BIGINT  NOT NULL,
-    version         BIGINT  NOT NULL,
     created_at      BIGINT  NOT NULL,
     updated_at      BIGINT  NOT NULL
 );
 CREATE INDEX webhook_endpoints_app_id ON webhook_endpoints (app_id);
 CREATE INDEX webhook_endpoints_tenant_id ON webhook_endpoints (tenant_id);
-CREATE INDEX webhook_endpoints_version ON webhook_endpoints (version);
 
--- One row. Every write to an endpoint adds one to it first, so that versions
--- become visible in their own order.
+-- One row: every write to an endpoint adds one to it, and nodes watch it.
 CREATE TABLE webhook_version (
     id      BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     version BIGINT NOT NULL
@@ -79,9 +75,9 @@ CREATE INDEX webhook_deliveries_finished_at ON webhook_deliveries (finished_at);
 CREATE INDEX webhook_deliveries_app_id ON webhook_deliveries (app_id);
 
 CREATE TABLE webhook_attempts (
-    delivery_id   TEXT COLLATE "C" NOT NULL,
+    delivery_id   TEXT COLLATE "C"   NOT NULL,
     number        BIGINT NOT NULL,
-    app_id        TEXT COLLATE "C" NOT NULL,
+    app_id        TEXT COLLATE "C"   NOT NULL,
     at            BIGINT NOT NULL,
     took_ms       BIGINT NOT NULL,
     http_status   BIGINT NOT NULL,
@@ -94,27 +90,20 @@ CREATE TABLE webhook_attempts (
 );
 CREATE INDEX webhook_attempts_app_id ON webhook_attempts (app_id);
 
--- What has been told of a channel or a member and may have to be taken back: a
--- row is there while the last word was "occupied" or "added". due_at is when a
--- leave is told, unless somebody comes back before.
+-- Of whom it was told that they came. due_at is when it is told that they went,
+-- unless they come back before; NULL = they are there.
 CREATE TABLE webhook_states (
-    app_id  TEXT COLLATE "C" NOT NULL,
-    channel TEXT COLLATE "C" NOT NULL,
-    subject TEXT COLLATE "C" NOT NULL,
-    present BOOLEAN NOT NULL,
-    value   BIGINT  NOT NULL,
-    seq     BIGINT  NOT NULL,
-    at      BIGINT  NOT NULL,
+    app_id  TEXT COLLATE "C"   NOT NULL,
+    channel TEXT COLLATE "C"   NOT NULL,
+    subject TEXT COLLATE "C"   NOT NULL,
+    seq     BIGINT NOT NULL,
     due_at  BIGINT,
     PRIMARY KEY (app_id, channel, subject)
 );
 CREATE INDEX webhook_states_due_at ON webhook_states (due_at);
 
--- Who does what only one node may do, and what it was at last.
-CREATE TABLE webhook_leases (
-    name        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    holder      TEXT   NOT NULL,
-    generation  BIGINT NOT NULL,
-    lease_until BIGINT NOT NULL,
-    batch       TEXT   NOT NULL
+-- How far each log of changes has been read.
+CREATE TABLE webhook_cursors (
+    log  TEXT COLLATE "C"   NOT NULL PRIMARY KEY,
+    last BIGINT NOT NULL
 );

@@ -161,6 +161,12 @@ func (a *API) authorize(r *Request) (err error) {
 	case OfTenant:
 		r.Tenant, err = a.cfg.Accounts.Authorize(r.Context(), r.Caller, r.Param("tenant"), r.route.Action)
 	case OfApp:
+		r.app = tenants.AppID(r.Param("app"))
+		if r.route.FindApp != nil {
+			if r.app, err = r.route.FindApp(r); err != nil {
+				return err
+			}
+		}
 		r.Tenant, err = a.cfg.Accounts.AuthorizeApp(r.Context(), r.Caller, r.App(), r.route.Action)
 	default:
 		err = fmt.Errorf("access %q is none", r.route.Access)

@@ -43,6 +43,16 @@ func (e *httpError) Error() string { return e.detail }
 // sentence, which must say what to do. It is for the doors of higher floors.
 func Refuse(status int, code, detail string) error { return &httpError{status, code, detail} }
 
+// NotFoundAs gives a "not found" the words that every look-up of that kind of
+// thing has, so that none tells whether a stranger's exists. Other errors, and
+// nil, stay as they are.
+func NotFoundAs(err error, what string) error {
+	if !errors.Is(err, tenants.ErrNotFound) {
+		return err
+	}
+	return Refuse(http.StatusNotFound, what+"_not_found", "there is no such "+what+" here; check the id, and that you are signed in where it belongs")
+}
+
 // paramError is an invalid query parameter or header.
 type paramError struct{ tenants.InvalidError }
 

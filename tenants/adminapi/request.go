@@ -18,6 +18,7 @@ type Request struct {
 	After      string          // of a list: the key of the last item already seen; empty = from the start
 
 	route  *Route
+	app    tenants.AppID // of an OfApp route
 	http   *http.Request
 	param  func(string) string
 	query  map[string]string
@@ -42,8 +43,8 @@ func (r *Request) Context() context.Context { return r.http.Context() }
 // Param is a parameter of the path.
 func (r *Request) Param(name string) string { return r.param(name) }
 
-// App is the path's {app}.
-func (r *Request) App() tenants.AppID { return tenants.AppID(r.param("app")) }
+// App is the app that the request is about.
+func (r *Request) App() tenants.AppID { return r.app }
 
 // Query is a query parameter; empty = not given.
 func (r *Request) Query(name string) string { return r.query[name] }

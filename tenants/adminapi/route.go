@@ -40,6 +40,10 @@ type Route struct {
 	Status int     // of success
 	ETag   bool    // the answer has a revision: ETag on it, If-Match on PATCH
 
+	// FindApp tells which app an OfApp route without {app} is about. What it does
+	// not find is answered like an app that is not the caller's.
+	FindApp func(*Request) (tenants.AppID, error)
+
 	Serve func(*Request) (*Reply, error)
 }
 
@@ -104,7 +108,7 @@ func (r *Route) check() error {
 		if !slices.Contains(tenants.Actions(), r.Action) {
 			return fmt.Errorf("action %q is none", r.Action)
 		}
-		if !slices.Contains(r.pathParams(), needs) {
+		if r.FindApp == nil && !slices.Contains(r.pathParams(), needs) {
 			return fmt.Errorf("the path has no {%s}", needs)
 		}
 	case r.Action != "":

@@ -1,18 +1,21 @@
-// Package sender makes the calls of webhooks, to addresses that strangers name.
-// It looks at the final address right before it is dialled, follows no redirect,
-// and reads a bounded part of the answer in bounded time. What is sent and when
-// is not its business.
+// Package sender calls the addresses that tenants name for their webhooks. It is
+// the guarded way out: what is dialled is looked at after names have become
+// addresses, redirects are not followed, and what comes back is bounded.
+//
+// It knows nothing of deliveries, signatures or retries.
 package sender
 
 import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -28,269 +31,232 @@ import (
 )
 
 const (
-	// DefaultTimeout bounds one call, as with Pusher.
+	// DefaultTimeout is Pusher's: a receiver has four seconds from the dial to the
+	// last byte of its answer.
 	DefaultTimeout = 4 * time.Second
-
 	maxHeaderBytes = 16 << 10
-	maxBodyBytes   = 64 << 10
-	keptBodyBytes  = 1 << 10
-	keptHeadBytes  = 2 << 10
-	// bodyTime is how long an answer that has been given is read further.
-	bodyTime = time.Second
-	idleTime = 15 * time.Second
-	maxPools = 1000
+	maxBody        = 64 << 10 // read, so that the connection can be used again
+	maxShown       = 1 << 10
 )
 
-// Options set up a [Client]. The zero value allows public addresses only.
+// Options set up a [Sender].
 type Options struct {
-	Timeout time.Duration
-	// Allow are ranges of inside addresses that may be called, on any port.
-	Allow []netip.Prefix
-	TLS   *tls.Config
-	// Resolver is for tests.
+	// Allow are networks that may be called although they are not public, by http
+	// too and on any port.
+	Allow   []netip.Prefix
+	Timeout time.Duration // of a whole call; DefaultTimeout if 0
+	// Roots are the authorities of receivers' certificates; nil = the system's.
+	Roots *x509.CertPool
+	// Resolver finds the addresses of names; nil = the system's.
 	Resolver *net.Resolver
 }
 
-// Client implements [webhooks.Sender]. Connections are kept for a moment, and
-// never shared between tenants.
-type Client struct {
+// Sender is the [webhooks.Sender] over HTTP.
+type Sender struct {
 	o      Options
+	client *http.Client
 	public *ssrf.Guardian
-
-	mu    sync.Mutex
-	pools map[string]*http.Client
 }
 
-// New returns a client.
-func New(o Options) *Client {
+var _ webhooks.Sender = (*Sender)(nil)
+
+// New makes a sender.
+func New(o Options) *Sender {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
-	return &Client{o: o, public: ssrf.New(ssrf.WithPorts(80, 443, 8443)), pools: make(map[string]*http.Client)}
+	s := &Sender{o: o, public: ssrf.New(ssrf.WithPorts(80, 443, 8080, 8443))}
+	dialer := &net.Dialer{Timeout: o.Timeout, Control: s.control, Resolver: o.Resolver}
+	s.client = &http.Client{
+		Timeout: o.Timeout,
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
+			TLSHandshakeTimeout:    o.Timeout,
+			ResponseHeaderTimeout:  o.Timeout,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+			MaxIdleConnsPerHost:    2,
+			MaxIdleConns:           512,
+			IdleConnTimeout:        30 * time.Second,
+			DisableCompression:     true, // the bound is on what is kept, so nothing may grow
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s
 }
 
-// Reachable says why the address in a URL may not be called, for what can be
-// told without asking a name server; nil = perhaps it may.
-func (c *Client) Reachable(raw string) error {
+// errAddress says that an address is not the tenant's to call.
+var errAddress = errors.New("is not a public address, or has a port other than 80, 443, 8080 or 8443; private networks must be allowed by whoever runs the server (webhook_allow_private)")
+
+// control looks at the address a name has come to be, right before it is
+// dialled: earlier, another answer of the name server could still follow.
+func (s *Sender) control(network, address string, c syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return errAddress
+	}
+	if s.allowed(to.Addr()) {
+		return nil
+	}
+	if err := s.public.Safe(network, address, c); err != nil {
+		return errAddress
+	}
+	return nil
+}
+
+func (s *Sender) allowed(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return slices.ContainsFunc(s.o.Allow, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// Check implements [webhooks.Sender]. A name that cannot be found now is not
+// refused: it may be there when it is called, and is looked at then.
+func (s *Sender) Check(ctx context.Context, raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return errors.New("is not a URL")
+		return errors.New("is not an address")
 	}
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	host := strings.ToLower(u.Hostname())
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		host = "127.0.0.1"
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	resolver := s.o.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
 	}
-	ip, err := netip.ParseAddr(host)
+	addresses, err := resolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {
-		n, _ := strconv.Atoi(port)
-		if len(c.o.Allow) == 0 && !slices.Contains([]int{80, 443, 8443}, n) {
-			return errors.New("must use port 80, 443 or 8443")
+		return nil //nolint:nilerr // not known yet
+	}
+	for _, ip := range addresses {
+		network := "tcp4"
+		if ip = ip.Unmap(); ip.Is6() {
+			network = "tcp6"
 		}
-		return nil
-	}
-	network := "tcp6"
-	if ip.Is4() {
-		network = "tcp4"
-	}
-	if c.guard(network, net.JoinHostPort(ip.String(), port), nil) != nil {
-		return errInside
-	}
-	return nil
-}
-
-var (
-	errInside   = errors.New("leads to an address or port that webhooks may not call; public addresses on ports 80, 443 and 8443 may be, and the ranges an operator lists in webhook_allow_private")
-	errRedirect = "the answer is a redirect, which is not followed; give the address it leads to"
-)
-
-// guard looks at the address a name has come to be, right before it is dialled:
-// earlier, another answer of the name server could still follow.
-func (c *Client) guard(network, address string, raw syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errInside
-	}
-	if c.allowed(to.Addr()) {
-		return nil
-	}
-	if err := c.public.Safe(network, address, raw); err != nil {
-		return errInside
-	}
-	return nil
-}
-
-// allowed reports whether the operator has listed the address.
-func (c *Client) allowed(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
-	return slices.ContainsFunc(c.o.Allow, func(p netip.Prefix) bool { return p.Contains(ip) })
-}
-
-// pool is the tenant's own client.
-func (c *Client) pool(tenantID string) *http.Client {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p := c.pools[tenantID]; p != nil {
-		return p
-	}
-	if len(c.pools) >= maxPools {
-		for id, p := range c.pools { // any one will do
-			p.CloseIdleConnections()
-			delete(c.pools, id)
-			break
+		if err := s.control(network, net.JoinHostPort(ip.String(), port), nil); err != nil {
+			return err
 		}
-	}
-	dialer := &net.Dialer{Timeout: c.o.Timeout, Control: c.guard, Resolver: c.o.Resolver}
-	p := &http.Client{
-		Transport: &http.Transport{
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        c.o.TLS,
-			TLSHandshakeTimeout:    c.o.Timeout,
-			ResponseHeaderTimeout:  c.o.Timeout,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			MaxIdleConnsPerHost:    4,
-			MaxIdleConns:           64,
-			IdleConnTimeout:        idleTime,
-			DisableCompression:     true, // the bound is on what is kept, so nothing may grow
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	c.pools[tenantID] = p
-	return p
-}
-
-// Close ends the connections that are kept.
-func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, p := range c.pools {
-		p.CloseIdleConnections()
 	}
 	return nil
 }
 
 // Send implements [webhooks.Sender].
-func (c *Client) Send(ctx context.Context, r webhooks.Request) webhooks.Response {
-	start := time.Now()
-	out := c.send(ctx, r)
-	out.Took = time.Since(start)
-	return out
-}
-
-func (c *Client) send(ctx context.Context, r webhooks.Request) (out webhooks.Response) {
-	if err := webhooks.CheckURL(r.URL); err != nil {
-		out.Reason = err.Error()
-		return out
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-	var to addressSeen
-	req, err := http.NewRequestWithContext(to.watch(ctx), http.MethodPost, r.URL, bytes.NewReader(r.Body))
+func (s *Sender) Send(ctx context.Context, to string, header http.Header, body []byte) webhooks.Answer {
+	var a webhooks.Answer
+	var mu sync.Mutex // the trace may still run when the call has ended
+	var dialled netip.Addr
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		if at, err := netip.ParseAddrPort(i.Conn.RemoteAddr().String()); err == nil {
+			mu.Lock()
+			dialled = at.Addr()
+			mu.Unlock()
+		}
+	}})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		out.Reason = "the address is not a URL"
-		return out
+		a.Reason = "the address cannot be read"
+		return a
 	}
-	req.Header = r.Header
-	res, err := c.pool(r.TenantID).Do(req)
-	out.Address = to.get()
+	req.Header = header
+	res, err := s.client.Do(req)
+	mu.Lock()
+	if dialled.IsValid() {
+		a.Address = dialled.Unmap().String()
+	}
+	secret := s.allowed(dialled) // what a private network answers is not the tenant's to read
+	mu.Unlock()
 	if err != nil {
-		out.Reason = c.reason(ctx, err)
-		return out
+		a.Reason = reasonOf(err, s.o.Timeout)
+		return a
 	}
 	defer func() { _ = res.Body.Close() }()
-	out.Status = res.StatusCode
-	out.Head = printHead(res)
-	out.RetryAfter = retryAfter(res.Header.Get("Retry-After"))
+	a.Status = res.StatusCode
+	a.Head = headOf(res)
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	if !secret {
+		a.Body = strings.ToValidUTF8(string(text[:min(len(text), maxShown)]), "\uFFFD")
+	}
+	a.RetryAfter = retryAfter(res)
 	switch {
-	case res.StatusCode >= 200 && res.StatusCode < 300:
 	case res.StatusCode >= 300 && res.StatusCode < 400:
-		out.Reason = errRedirect
-	default:
-		out.Reason = fmt.Sprintf("the answer has status %d", res.StatusCode)
+		a.Reason = fmt.Sprintf("answered %d: redirects are not followed; set the address it leads to", res.StatusCode)
+	case res.StatusCode < 200 || res.StatusCode > 299:
+		a.Reason = fmt.Sprintf("answered %d: anything but 2xx is a failure", res.StatusCode)
+	case err != nil:
+		a.Reason = "the answer ended early: " + reasonOf(err, s.o.Timeout)
 	}
-	// The answer is given; what comes behind it cannot change it. It is read a
-	// little, so that the connection can be used again.
-	stop := time.AfterFunc(bodyTime, cancel)
-	defer stop.Stop()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, maxBodyBytes))
-	if ip, err := netip.ParseAddrPort(out.Address); err == nil && !c.allowed(ip.Addr()) {
-		out.Body = printable(body, keptBodyBytes)
-	}
-	return out
+	return a
 }
 
-// reason is what a failed call is put down to, in words that do not depend on
-// what is inside.
-func (c *Client) reason(ctx context.Context, err error) string {
-	var dns *net.DNSError
-	var cert *tls.CertificateVerificationError
-	var refused *net.OpError
-	switch {
-	case errors.Is(err, errInside):
-		return "the address " + errInside.Error()
-	case errors.Is(ctx.Err(), context.DeadlineExceeded) || isTimeout(err):
-		return fmt.Sprintf("no answer within %s", c.o.Timeout)
-	case errors.As(err, &dns):
-		return "the name of the host is not known"
-	case errors.As(err, &cert):
-		return "the certificate is not trusted: " + printable([]byte(cert.Err.Error()), 200)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection was refused"
-	case errors.As(err, &refused) && refused.Op == "dial":
-		return "the host cannot be reached"
+// headOf shows the status line and some headers.
+func headOf(res *http.Response) string {
+	var b strings.Builder
+	b.WriteString(res.Proto + " " + res.Status + "\n")
+	for _, name := range []string{"Content-Type", "Content-Length", "Date", "Location", "Retry-After", "Server"} {
+		if v := res.Header.Get(name); v != "" {
+			b.WriteString(name + ": " + v + "\n")
+		}
 	}
-	return "the connection ended before an answer: " + printable([]byte(last(err).Error()), 200)
+	return strings.ToValidUTF8(b.String()[:min(b.Len(), maxShown)], "\uFFFD")
 }
 
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout()
-}
-
-// last leaves out the layers that repeat the URL.
-func last(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
-}
-
-// retryAfter reads seconds or a date; 0 = neither.
-func retryAfter(v string) time.Duration {
-	if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 1<<31 {
+// retryAfter reads what the receiver asks for, in seconds or as a date.
+func retryAfter(res *http.Response) time.Duration {
+	text := res.Header.Get("Retry-After")
+	if n, err := strconv.Atoi(text); err == nil && n > 0 && n < 1<<20 {
 		return time.Duration(n) * time.Second
 	}
-	if at, err := http.ParseTime(v); err == nil {
+	if at, err := http.ParseTime(text); err == nil {
 		return max(0, time.Until(at))
 	}
 	return 0
 }
 
-func printHead(res *http.Response) string {
-	lines := []string{res.Proto + " " + strconv.Itoa(res.StatusCode)}
-	for name, values := range res.Header {
-		if name == "Set-Cookie" {
-			continue
-		}
-		lines = append(lines, name+": "+strings.Join(values, ", "))
+// reasonOf words an error for the customer, without addresses of ours.
+func reasonOf(err error, timeout time.Duration) string {
+	var (
+		dns     *net.DNSError
+		unknown x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		name    x509.HostnameError
+		record  tls.RecordHeaderError
+		timed   net.Error
+	)
+	switch {
+	case errors.Is(err, errAddress):
+		return "the host " + errAddress.Error()
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the host name does not exist"
+	case errors.As(err, &timed) && timed.Timeout():
+		return fmt.Sprintf("no complete answer within %s", timeout)
+	case errors.As(err, &dns):
+		return "the host name cannot be looked up at the moment"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused: nothing listens there"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed before the answer was complete"
+	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
+		return "the certificate is not valid for this host: " + certificateReason(err)
+	case errors.As(err, &record):
+		return "the other side does not speak TLS; check http:// or https:// and the port"
+	case strings.Contains(err.Error(), "server response headers exceeded"):
+		return "the headers of the answer are too large"
 	}
-	slices.Sort(lines[1:])
-	return printable([]byte(strings.Join(lines, "\n")), keptHeadBytes)
+	return "the call failed; the other side may not speak HTTP"
 }
 
-// printable keeps text that a terminal or a page can show, cut to n bytes.
-func printable(b []byte, n int) string {
-	b = b[:min(len(b), n)]
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r == '\uFFFD' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(string(b), ""))
+func certificateReason(err error) string {
+	var (
+		invalid x509.CertificateInvalidError
+		name    x509.HostnameError
+	)
+	switch {
+	case errors.As(err, &name):
+		return "it is made out to another name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "it has expired or is not valid yet"
+	}
+	return "it is not signed by an authority that is known"
 }
-
-var _ webhooks.Sender = (*Client)(nil)

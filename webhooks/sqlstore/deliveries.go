@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -11,6 +12,9 @@ import (
 	"tidewire/webhooks"
 )
 
+// maxListed bounds a list, and one step of what works through many rows.
+const maxListed = 1000
+
 type deliveryRow struct {
 	ID         string `gorm:"primaryKey"`
 	EndpointID string
@@ -18,13 +22,13 @@ type deliveryRow struct {
 	TenantID   string
 	Status     string
 	Events     string
-	EventCount int64
+	EventCount int
 	Kinds      string
 	Test       bool
-	Attempts   int64
-	Tries      int64
-	Replays    int64
-	HTTPStatus int64 `gorm:"column:http_status"`
+	Attempts   int
+	Tries      int
+	Replays    int
+	HTTPStatus int `gorm:"column:http_status"`
 	Reason     string
 	NextAt     *int64
 	ExpiresAt  int64
@@ -35,209 +39,146 @@ type deliveryRow struct {
 // TableName implements gorm's Tabler.
 func (deliveryRow) TableName() string { return "webhook_deliveries" }
 
-type attemptRow struct {
-	DeliveryID   string `gorm:"primaryKey"`
-	Number       int64  `gorm:"primaryKey;autoIncrement:false"`
-	AppID        string
-	At           int64
-	TookMs       int64
-	HTTPStatus   int64 `gorm:"column:http_status"`
-	Reason       string
-	Address      string
-	RequestHead  string
-	ResponseHead string
-	ResponseBody string
-}
-
-// TableName implements gorm's Tabler.
-func (attemptRow) TableName() string { return "webhook_attempts" }
-
-func rowOfDelivery(d *webhooks.Delivery) deliveryRow {
-	return deliveryRow{
-		ID: d.ID, EndpointID: d.EndpointID, AppID: string(d.App), TenantID: d.TenantID, Status: string(d.Status), Events: string(d.Events),
-		EventCount: int64(d.EventCount), Kinds: encode(d.Kinds), Test: d.Test, Attempts: int64(d.Attempts), Tries: int64(d.Tries), Replays: int64(d.Replays),
-		HTTPStatus: int64(d.HTTPStatus), Reason: d.Reason, NextAt: milli(d.NextAt), ExpiresAt: d.ExpiresAt.UnixMilli(),
-		CreatedAt: d.CreatedAt.UnixMilli(), FinishedAt: milli(d.FinishedAt),
+func deliveryRowOf(d *webhooks.Delivery) *deliveryRow {
+	kinds := make([]string, len(d.Kinds))
+	for i, k := range d.Kinds {
+		kinds[i] = string(k)
+	}
+	return &deliveryRow{
+		ID: d.ID, EndpointID: d.EndpointID, AppID: string(d.App), TenantID: d.TenantID, Status: string(d.Status),
+		Events: string(d.Events), EventCount: d.EventCount, Kinds: strings.Join(kinds, ","), Test: d.Test,
+		Attempts: d.Attempts, Tries: d.Tries, Replays: d.Replays, HTTPStatus: d.HTTPStatus, Reason: d.Reason,
+		NextAt: millis(d.NextAt), ExpiresAt: d.ExpiresAt.UnixMilli(), CreatedAt: d.CreatedAt.UnixMilli(), FinishedAt: millis(d.FinishedAt),
 	}
 }
 
-func (r *deliveryRow) delivery() webhooks.Delivery {
-	d := webhooks.Delivery{
-		ID: r.ID, EndpointID: r.EndpointID, App: tenants.AppID(r.AppID), TenantID: r.TenantID, Status: webhooks.DeliveryStatus(r.Status),
-		Events: json.RawMessage(r.Events), EventCount: int(r.EventCount), Test: r.Test, Attempts: int(r.Attempts), Tries: int(r.Tries), Replays: int(r.Replays),
-		HTTPStatus: int(r.HTTPStatus), Reason: r.Reason, NextAt: timeOf(r.NextAt), ExpiresAt: timeOf(&r.ExpiresAt),
-		CreatedAt: timeOf(&r.CreatedAt), FinishedAt: timeOf(r.FinishedAt),
+func (row *deliveryRow) delivery() webhooks.Delivery {
+	return webhooks.Delivery{
+		ID: row.ID, EndpointID: row.EndpointID, App: tenants.AppID(row.AppID), TenantID: row.TenantID,
+		Status: webhooks.DeliveryStatus(row.Status), Events: json.RawMessage(row.Events), EventCount: row.EventCount,
+		Kinds: kindsOf(row.Kinds), Test: row.Test, Attempts: row.Attempts, Tries: row.Tries, Replays: row.Replays,
+		HTTPStatus: row.HTTPStatus, Reason: row.Reason, NextAt: timeOf(row.NextAt), ExpiresAt: timeAt(row.ExpiresAt),
+		CreatedAt: timeAt(row.CreatedAt), FinishedAt: timeOf(row.FinishedAt),
 	}
-	_ = json.Unmarshal([]byte(r.Kinds), &d.Kinds) // written by us
-	return d
 }
 
 func deliveriesOf(rows []deliveryRow) []webhooks.Delivery {
-	list := make([]webhooks.Delivery, 0, len(rows))
+	list := make([]webhooks.Delivery, len(rows))
 	for i := range rows {
-		list = append(list, rows[i].delivery())
+		list[i] = rows[i].delivery()
 	}
 	return list
 }
 
-// insertDeliveries stores new deliveries and makes their lanes due. Ids grow, so
-// that their order is that of the events.
-func insertDeliveries(tx *gorm.DB, list []webhooks.Delivery, now time.Time) error {
-	if len(list) == 0 {
-		return nil
-	}
-	rows := make([]deliveryRow, 0, len(list))
-	lanes := make(map[string]bool)
-	var ids []string
-	for i := range list {
-		list[i].ID = newID("whd", now)
-		rows = append(rows, rowOfDelivery(&list[i]))
-		if id := list[i].EndpointID; !lanes[id] {
-			lanes[id] = true
-			ids = append(ids, id)
+// matching is the condition of a filter.
+func matching(db *gorm.DB, f webhooks.DeliveryFilter) *gorm.DB {
+	where := func(set bool, condition string, value any) {
+		if set {
+			db = db.Where(condition, value)
 		}
 	}
-	if err := tx.CreateInBatches(rows, 100).Error; err != nil {
-		return err
-	}
-	at := now.UnixMilli()
-	return tx.Exec(`UPDATE webhook_lanes SET next_at = ? WHERE endpoint_id IN ? AND (next_at IS NULL OR next_at > ?) AND failures = 0`, at, ids, at).Error
-}
-
-// Next implements [webhooks.Queue].
-func (s *Store) Next(ctx context.Context, endpointID string, now time.Time, limit int) ([]webhooks.Delivery, error) {
-	var rows []deliveryRow
-	err := s.ask(ctx, "read due deliveries", func(db *gorm.DB) error {
-		return db.Where("endpoint_id = ? AND status = 'pending' AND next_at <= ?", endpointID, now.UnixMilli()).Order("id").Limit(limit).Find(&rows).Error
-	})
-	return deliveriesOf(rows), err
-}
-
-// Settle implements [webhooks.Queue]. A delivery that was settled by somebody
-// else meanwhile stays as it is.
-func (s *Store) Settle(ctx context.Context, outcomes []webhooks.Outcome) error {
-	return s.write(ctx, "settle deliveries", func(tx *gorm.DB) error {
-		for i := range outcomes {
-			o := &outcomes[i]
-			d := &o.Delivery
-			set := map[string]any{
-				"status": string(d.Status), "attempts": d.Attempts, "tries": d.Tries, "http_status": d.HTTPStatus, "reason": d.Reason,
-				"next_at": milli(d.NextAt), "finished_at": milli(d.FinishedAt),
-			}
-			if d.Status != webhooks.Pending {
-				set["next_at"] = nil
-			}
-			if o.DropBody {
-				set["events"] = ""
-			}
-			done := tx.Model(&deliveryRow{}).Where("id = ? AND status = 'pending' AND attempts = ?", d.ID, d.Attempts-1).Updates(set)
-			if done.Error != nil {
-				return done.Error
-			}
-			if done.RowsAffected == 0 || o.Attempt == nil {
-				continue
-			}
-			if err := insertAttempt(tx, o.Attempt); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func insertAttempt(tx *gorm.DB, a *webhooks.Attempt) error {
-	return tx.Create(&attemptRow{
-		DeliveryID: a.DeliveryID, Number: int64(a.Number), AppID: string(a.App), At: a.At.UnixMilli(), TookMs: a.Took.Milliseconds(),
-		HTTPStatus: int64(a.HTTPStatus), Reason: a.Reason, Address: a.Address, RequestHead: a.RequestHead, ResponseHead: a.ResponseHead, ResponseBody: a.ResponseBody,
-	}).Error
-}
-
-// InsertFinished implements [webhooks.Store].
-func (s *Store) InsertFinished(ctx context.Context, o *webhooks.Outcome) error {
-	return s.write(ctx, "store a test", func(tx *gorm.DB) error {
-		row := rowOfDelivery(&o.Delivery)
-		if err := tx.Create(&row).Error; err != nil {
-			return err
-		}
-		return insertAttempt(tx, o.Attempt)
-	})
-}
-
-func filtered(db *gorm.DB, app tenants.AppID, f webhooks.DeliveryFilter) *gorm.DB {
-	db = db.Model(&deliveryRow{}).Where("app_id = ?", string(app))
-	if f.ID != "" {
-		db = db.Where("id = ?", f.ID)
-	}
-	if f.EndpointID != "" {
-		db = db.Where("endpoint_id = ?", f.EndpointID)
-	}
-	if f.Status != "" {
-		db = db.Where("status = ?", string(f.Status))
-	}
-	if !f.From.IsZero() {
-		db = db.Where("created_at >= ?", f.From.UnixMilli())
-	}
-	if !f.To.IsZero() {
-		db = db.Where("created_at < ?", f.To.UnixMilli())
-	}
-	if f.Before != "" {
-		db = db.Where("id < ?", f.Before)
-	}
+	where(f.App != "", "app_id = ?", string(f.App))
+	where(f.EndpointID != "", "endpoint_id = ?", f.EndpointID)
+	where(f.App == "" && f.EndpointID == "", "1 = ?", 0) // never those of everybody
+	where(f.ID != "", "id = ?", f.ID)
+	where(f.Status != "", "status = ?", string(f.Status))
+	where(!f.From.IsZero(), "created_at >= ?", f.From.UnixMilli())
+	where(!f.To.IsZero(), "created_at < ?", f.To.UnixMilli())
+	where(f.Before != "", "id < ?", f.Before)
 	return db
 }
 
-// Deliveries implements [webhooks.Store].
-func (s *Store) Deliveries(ctx context.Context, app tenants.AppID, f webhooks.DeliveryFilter) ([]webhooks.Delivery, error) {
-	var rows []deliveryRow
-	err := s.ask(ctx, "list deliveries", func(db *gorm.DB) error {
-		return filtered(db, app, f).Order("id DESC").Limit(max(1, min(f.Limit, 1000))).Find(&rows).Error
-	})
-	return deliveriesOf(rows), err
-}
-
-// DeliveryByID implements [webhooks.Store].
-func (s *Store) DeliveryByID(ctx context.Context, id string) (*webhooks.Delivery, error) {
+// Delivery implements [webhooks.Store].
+func (s *Store) Delivery(ctx context.Context, id string) (*webhooks.Delivery, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
 	var row deliveryRow
-	err := s.ask(ctx, "read a delivery", func(db *gorm.DB) error { return db.Where("id = ?", id).Take(&row).Error })
-	if err != nil {
-		return nil, err
+	if err := db.Where("id = ?", id).Take(&row).Error; err != nil {
+		return nil, failure("read a webhook delivery", err)
 	}
 	d := row.delivery()
 	return &d, nil
 }
 
-// Attempts implements [webhooks.Store].
-func (s *Store) Attempts(ctx context.Context, app tenants.AppID, deliveryID string) ([]webhooks.Attempt, error) {
-	var rows []attemptRow
-	err := s.ask(ctx, "list attempts", func(db *gorm.DB) error {
-		return db.Where("app_id = ? AND delivery_id = ?", string(app), deliveryID).Order("number").Find(&rows).Error
-	})
-	list := make([]webhooks.Attempt, 0, len(rows))
-	for _, r := range rows {
-		list = append(list, webhooks.Attempt{
-			DeliveryID: r.DeliveryID, Number: int(r.Number), App: tenants.AppID(r.AppID), At: timeOf(&r.At), Took: time.Duration(r.TookMs) * time.Millisecond,
-			HTTPStatus: int(r.HTTPStatus), Reason: r.Reason, Address: r.Address, RequestHead: r.RequestHead, ResponseHead: r.ResponseHead, ResponseBody: r.ResponseBody,
-		})
+// Deliveries implements [webhooks.Store].
+func (s *Store) Deliveries(ctx context.Context, f webhooks.DeliveryFilter) ([]webhooks.Delivery, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	limit := f.Limit
+	if limit <= 0 || limit > maxListed {
+		limit = maxListed
 	}
-	return list, err
+	var rows []deliveryRow
+	err := matching(db, f).Order("id DESC").Limit(limit).Find(&rows).Error
+	return deliveriesOf(rows), failure("read webhook deliveries", err)
 }
 
 // Replay implements [webhooks.Store].
-func (s *Store) Replay(ctx context.Context, app tenants.AppID, f webhooks.DeliveryFilter, now, expires time.Time) (n int, err error) {
-	err = s.write(ctx, "replay deliveries", func(tx *gorm.DB) error {
-		chosen := filtered(tx, app, f).Where("status <> 'pending' AND events <> '' AND NOT test")
-		var lanes []string
-		if err := filtered(tx, app, f).Where("status <> 'pending' AND events <> '' AND NOT test").Distinct().Pluck("endpoint_id", &lanes).Error; err != nil || len(lanes) == 0 {
+func (s *Store) Replay(ctx context.Context, f webhooks.DeliveryFilter, now, expires time.Time) (int, error) {
+	count := 0
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		var rows []deliveryRow
+		err := matching(tx, f).Where("status <> 'pending' AND events <> ''").Order("id").Limit(maxListed * 10).Find(&rows).Error
+		if err != nil {
 			return err
 		}
-		done := chosen.Updates(map[string]any{
-			"status": "pending", "tries": 0, "replays": gorm.Expr("replays + 1"), "next_at": now.UnixMilli(), "expires_at": expires.UnixMilli(), "finished_at": nil,
-		})
-		if done.Error != nil {
-			return done.Error
+		lanes := make(map[string]bool)
+		for _, row := range rows {
+			done := tx.Exec(`UPDATE webhook_deliveries SET status = 'pending', tries = 0, replays = replays + 1, reason = '',
+				next_at = ?, expires_at = ?, finished_at = NULL WHERE id = ? AND status <> 'pending'`, now.UnixMilli(), expires.UnixMilli(), row.ID)
+			if done.Error != nil {
+				return done.Error
+			}
+			count += int(done.RowsAffected)
+			lanes[row.EndpointID] = true
 		}
-		n = int(done.RowsAffected)
-		return tx.Exec("UPDATE webhook_lanes SET next_at = ?, failures = 0, failing_since = NULL WHERE endpoint_id IN ?", now.UnixMilli(), lanes).Error
+		for id := range lanes {
+			if err := dueInLane(tx, id, now); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	return n, err
+	return count, failure("replay webhook deliveries", err)
+}
+
+// Expire implements [webhooks.Store].
+func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	done := db.Exec(`UPDATE webhook_deliveries SET status = 'dead', finished_at = ?, next_at = NULL,
+		reason = CASE WHEN reason = '' THEN 'its time was over before it could be sent' ELSE reason END
+		WHERE status = 'pending' AND expires_at <= ?`, now.UnixMilli(), now.UnixMilli())
+	return int(done.RowsAffected), failure("end expired webhook deliveries", done.Error)
+}
+
+// Prune implements [webhooks.Store].
+func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	const old = "SELECT id FROM webhook_deliveries WHERE finished_at < ? ORDER BY finished_at LIMIT 1000"
+	for {
+		db, cancel := s.with(ctx)
+		err := db.Exec("DELETE FROM webhook_attempts WHERE delivery_id IN ("+old+")", before.UnixMilli()).Error
+		var gone int64
+		if err == nil {
+			done := db.Exec("DELETE FROM webhook_deliveries WHERE id IN ("+old+")", before.UnixMilli())
+			err, gone = done.Error, done.RowsAffected
+		}
+		cancel()
+		if err != nil || gone == 0 {
+			return failure("forget old webhook deliveries", err)
+		}
+	}
+}
+
+// Backlog implements [webhooks.Store].
+func (s *Store) Backlog(ctx context.Context) (int, time.Time, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	var row struct {
+		Pending int
+		Oldest  *int64
+	}
+	err := db.Raw(`SELECT COUNT(*) AS pending, MIN(d.next_at) AS oldest FROM webhook_deliveries d
+		JOIN webhook_endpoints e ON e.id = d.endpoint_id WHERE d.status = 'pending' AND e.status = 'enabled'`).Scan(&row).Error
+	return row.Pending, timeOf(row.Oldest), failure("count webhook deliveries", err)
 }

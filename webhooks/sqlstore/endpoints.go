@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -12,13 +12,15 @@ import (
 	"tidewire/webhooks"
 )
 
+const endpointTable = "webhook_endpoints"
+
 type endpointRow struct {
 	ID             string `gorm:"primaryKey"`
 	AppID          string
 	TenantID       string
-	URL            string `gorm:"column:url"`
-	Kinds          string
-	Channels       string
+	URL            string
+	Kinds          string // joined by commas
+	Channels       string // joined by spaces, which no pattern has
 	Batching       bool
 	KeepBodies     bool
 	SealedHeaders  string
@@ -27,74 +29,98 @@ type endpointRow struct {
 	PreviousUntil  *int64
 	Status         string
 	StatusReason   string
-	Deleted        bool
 	Revision       int64
-	Version        int64
 	CreatedAt      int64 `gorm:"autoCreateTime:false"`
 	UpdatedAt      int64 `gorm:"autoUpdateTime:false"`
 }
 
 // TableName implements gorm's Tabler.
-func (endpointRow) TableName() string { return "webhook_endpoints" }
+func (endpointRow) TableName() string { return endpointTable }
 
-func place(id, column string) string { return tenants.SealedPlace("webhook_endpoints", id, column) }
+// seal keeps a value readable by this installation only; an empty one stays so.
+func (s *Store) seal(plain, id, column string) (string, error) {
+	if plain == "" {
+		return "", nil
+	}
+	return s.sealer.Seal(plain, tenants.SealedPlace(endpointTable, id, column))
+}
+
+func (s *Store) unseal(sealed, id, column string) (string, error) {
+	if sealed == "" {
+		return "", nil
+	}
+	return s.sealer.Open(sealed, tenants.SealedPlace(endpointTable, id, column))
+}
 
 func (s *Store) rowOf(e *webhooks.Endpoint) (*endpointRow, error) {
-	row := &endpointRow{
-		ID: e.ID, AppID: string(e.App), TenantID: e.TenantID, URL: e.URL, Kinds: encode(e.Kinds), Channels: encode(e.Channels),
-		Batching: e.Batching, KeepBodies: e.KeepBodies, PreviousUntil: milli(e.PreviousUntil), Status: string(e.Status),
-		StatusReason: e.StatusReason, Deleted: e.Deleted, Revision: e.Revision, Version: e.Version,
-		CreatedAt: e.CreatedAt.UnixMilli(), UpdatedAt: e.UpdatedAt.UnixMilli(),
+	kinds := make([]string, len(e.Kinds))
+	for i, k := range e.Kinds {
+		kinds[i] = string(k)
 	}
-	for _, part := range []struct {
-		to           *string
-		column, text string
-	}{
-		{&row.SealedHeaders, "sealed_headers", encode(e.Headers)},
-		{&row.SealedSecret, "sealed_secret", e.Secret.Reveal()},
-		{&row.SealedPrevious, "sealed_previous", e.Previous.Reveal()},
-	} {
-		sealed, err := s.sealer.Seal(part.text, place(e.ID, part.column))
+	headers := ""
+	if len(e.Headers) > 0 {
+		b, err := json.Marshal(e.Headers)
 		if err != nil {
-			return nil, fmt.Errorf("seal the %s: %w", part.column, err)
+			return nil, fmt.Errorf("encode headers: %w", err)
 		}
-		*part.to = sealed
+		headers = string(b)
+	}
+	row := &endpointRow{
+		ID: e.ID, AppID: string(e.App), TenantID: e.TenantID, URL: e.URL, Kinds: strings.Join(kinds, ","),
+		Channels: strings.Join(e.Channels, " "), Batching: e.Batching, KeepBodies: e.KeepBodies,
+		PreviousUntil: millis(e.PreviousUntil), Status: string(e.Status), StatusReason: e.StatusReason,
+		Revision: e.Revision, CreatedAt: e.CreatedAt.UnixMilli(), UpdatedAt: e.UpdatedAt.UnixMilli(),
+	}
+	var err error
+	if row.SealedHeaders, err = s.seal(headers, e.ID, "sealed_headers"); err != nil {
+		return nil, fmt.Errorf("seal headers: %w", err)
+	}
+	if row.SealedSecret, err = s.seal(e.Secret.Reveal(), e.ID, "sealed_secret"); err != nil {
+		return nil, fmt.Errorf("seal the secret: %w", err)
+	}
+	if row.SealedPrevious, err = s.seal(e.Previous.Reveal(), e.ID, "sealed_previous"); err != nil {
+		return nil, fmt.Errorf("seal the secret: %w", err)
 	}
 	return row, nil
 }
 
-func (s *Store) endpointOf(row *endpointRow) (webhooks.Endpoint, error) {
-	e := webhooks.Endpoint{
-		ID: row.ID, App: tenants.AppID(row.AppID), TenantID: row.TenantID, URL: row.URL, Batching: row.Batching, KeepBodies: row.KeepBodies,
-		PreviousUntil: timeOf(row.PreviousUntil), Status: webhooks.Status(row.Status), StatusReason: row.StatusReason,
-		Deleted: row.Deleted, Revision: row.Revision, Version: row.Version, CreatedAt: timeOf(&row.CreatedAt), UpdatedAt: timeOf(&row.UpdatedAt),
+func (s *Store) endpointOf(row *endpointRow) (*webhooks.Endpoint, error) {
+	e := &webhooks.Endpoint{
+		ID: row.ID, App: tenants.AppID(row.AppID), TenantID: row.TenantID, URL: row.URL,
+		Batching: row.Batching, KeepBodies: row.KeepBodies, PreviousUntil: timeOf(row.PreviousUntil),
+		Status: webhooks.Status(row.Status), StatusReason: row.StatusReason, Revision: row.Revision,
+		CreatedAt: timeAt(row.CreatedAt), UpdatedAt: timeAt(row.UpdatedAt), Channels: strings.Fields(row.Channels),
 	}
-	if row.Deleted {
-		return e, nil
+	e.Kinds = kindsOf(row.Kinds)
+	headers, err := s.unseal(row.SealedHeaders, row.ID, "sealed_headers")
+	if err != nil {
+		return nil, fmt.Errorf("open the headers of endpoint %s: %w", row.ID, err)
 	}
-	for _, part := range []struct {
-		sealed, column string
-		use            func(string) error
-	}{
-		{row.SealedHeaders, "sealed_headers", func(t string) error { return json.Unmarshal([]byte(t), &e.Headers) }},
-		{row.SealedSecret, "sealed_secret", func(t string) error { e.Secret = tenants.NewSecret(t); return nil }},
-		{row.SealedPrevious, "sealed_previous", func(t string) error { e.Previous = tenants.NewSecret(t); return nil }},
-	} {
-		text, err := s.sealer.Open(part.sealed, place(row.ID, part.column))
-		if err == nil {
-			err = part.use(text)
-		}
-		if err != nil {
-			return e, fmt.Errorf("open webhook endpoint %s: %w", row.ID, err)
+	if headers != "" {
+		if err := json.Unmarshal([]byte(headers), &e.Headers); err != nil {
+			return nil, fmt.Errorf("decode the headers of endpoint %s: %w", row.ID, err)
 		}
 	}
-	if err := json.Unmarshal([]byte(row.Kinds), &e.Kinds); err != nil {
-		return e, fmt.Errorf("read webhook endpoint %s: %w", row.ID, err)
+	secret, err := s.unseal(row.SealedSecret, row.ID, "sealed_secret")
+	if err != nil {
+		return nil, fmt.Errorf("open the secret of endpoint %s: %w", row.ID, err)
 	}
-	if err := json.Unmarshal([]byte(row.Channels), &e.Channels); err != nil {
-		return e, fmt.Errorf("read webhook endpoint %s: %w", row.ID, err)
+	previous, err := s.unseal(row.SealedPrevious, row.ID, "sealed_previous")
+	if err != nil {
+		return nil, fmt.Errorf("open the secret of endpoint %s: %w", row.ID, err)
 	}
+	e.Secret, e.Previous = tenants.NewSecret(secret), tenants.NewSecret(previous)
 	return e, nil
+}
+
+func kindsOf(joined string) []webhooks.Kind {
+	var kinds []webhooks.Kind
+	for name := range strings.SplitSeq(joined, ",") {
+		if name != "" {
+			kinds = append(kinds, webhooks.Kind(name))
+		}
+	}
+	return kinds
 }
 
 func (s *Store) endpointsOf(rows []endpointRow) ([]webhooks.Endpoint, error) {
@@ -104,34 +130,72 @@ func (s *Store) endpointsOf(rows []endpointRow) ([]webhooks.Endpoint, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, e)
+		list = append(list, *e)
 	}
 	return list, nil
 }
 
-// nextVersion locks the row of versions until the transaction ends, so versions
-// become visible in their order.
-func nextVersion(tx *gorm.DB) (v int64, err error) {
-	err = tx.Raw("UPDATE webhook_version SET version = version + 1 RETURNING version").Scan(&v).Error
-	return v, err
+// EndpointVersion implements [webhooks.Store].
+func (s *Store) EndpointVersion(ctx context.Context) (version int64, err error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	err = db.Raw("SELECT version FROM webhook_version").Scan(&version).Error
+	return version, failure("read the version of webhook endpoints", err)
 }
 
-// InsertEndpoint implements [webhooks.Store].
-func (s *Store) InsertEndpoint(ctx context.Context, e *webhooks.Endpoint, most int) error {
-	return s.write(ctx, "create a webhook endpoint", func(tx *gorm.DB) error {
-		version, err := nextVersion(tx)
-		if err != nil {
+// bump makes every node read the endpoints anew.
+func bump(tx *gorm.DB) error {
+	return tx.Exec("UPDATE webhook_version SET version = version + 1").Error
+}
+
+// AllEndpoints implements [webhooks.Store].
+func (s *Store) AllEndpoints(ctx context.Context) ([]webhooks.Endpoint, error) {
+	return s.findEndpoints(ctx, "1 = 1")
+}
+
+// Endpoints implements [webhooks.Store].
+func (s *Store) Endpoints(ctx context.Context, app tenants.AppID) ([]webhooks.Endpoint, error) {
+	return s.findEndpoints(ctx, "app_id = ?", string(app))
+}
+
+func (s *Store) findEndpoints(ctx context.Context, where string, args ...any) ([]webhooks.Endpoint, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	var rows []endpointRow
+	if err := db.Where(where, args...).Order("id").Find(&rows).Error; err != nil {
+		return nil, failure("read webhook endpoints", err)
+	}
+	return s.endpointsOf(rows)
+}
+
+// Endpoint implements [webhooks.Store].
+func (s *Store) Endpoint(ctx context.Context, id string) (*webhooks.Endpoint, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	var row endpointRow
+	if err := db.Where("id = ?", id).Take(&row).Error; err != nil {
+		return nil, failure("read a webhook endpoint", err)
+	}
+	return s.endpointOf(&row)
+}
+
+// CreateEndpoint implements [webhooks.Store].
+func (s *Store) CreateEndpoint(ctx context.Context, e *webhooks.Endpoint, most int) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := bump(tx); err != nil { // first: from here on such writes pass one by one
 			return err
 		}
-		var n int64
-		if err := tx.Model(&endpointRow{}).Where("tenant_id = ? AND NOT deleted", e.TenantID).Count(&n).Error; err != nil {
+		var count int64
+		if err := tx.Model(&endpointRow{}).Where("tenant_id = ?", e.TenantID).Count(&count).Error; err != nil {
 			return err
 		}
-		if n >= int64(most) {
-			return &tenants.Refusal{Kind: tenants.ErrPlanLimit, Code: "plan_limit", Detail: fmt.Sprintf("the plan allows %d webhook endpoints; remove one, or ask for a larger plan", most)}
+		if count >= int64(most) {
+			return &tenants.Refusal{
+				Kind: tenants.ErrPlanLimit, Code: "too_many_webhook_endpoints",
+				Detail: fmt.Sprintf("the tenant has %d webhook endpoints, the most its plan allows (max_webhook_endpoints); delete one, or ask for a larger plan", count),
+			}
 		}
-		now := time.Now().UTC().Truncate(time.Millisecond)
-		e.ID, e.Version, e.Revision, e.CreatedAt, e.UpdatedAt = newID("whe", now), version, 1, now, now
+		e.ID, e.Revision = s.newID("whe", e.CreatedAt), 1
 		row, err := s.rowOf(e)
 		if err != nil {
 			return err
@@ -142,53 +206,49 @@ func (s *Store) InsertEndpoint(ctx context.Context, e *webhooks.Endpoint, most i
 		return tx.Exec(`INSERT INTO webhook_lanes (endpoint_id, app_id, tenant_id, holder, lease_until, served_at, failures)
 			VALUES (?, ?, ?, '', 0, 0, 0)`, e.ID, string(e.App), e.TenantID).Error
 	})
+	if refusal := (*tenants.Refusal)(nil); err != nil && asRefusal(err, &refusal) {
+		return refusal
+	}
+	return failure("store a webhook endpoint", err)
 }
 
 // UpdateEndpoint implements [webhooks.Store].
 func (s *Store) UpdateEndpoint(ctx context.Context, e *webhooks.Endpoint) error {
-	return s.write(ctx, "change a webhook endpoint", func(tx *gorm.DB) error {
-		version, err := nextVersion(tx)
-		if err != nil {
+	row, err := s.rowOf(e)
+	if err != nil {
+		return failure("store a webhook endpoint", err)
+	}
+	row.Revision++
+	err = s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := bump(tx); err != nil {
 			return err
 		}
-		was := e.Revision
-		e.Version, e.Revision, e.UpdatedAt = version, was+1, time.Now().UTC().Truncate(time.Millisecond)
-		row, err := s.rowOf(e)
-		if err != nil {
-			return err
-		}
-		done := tx.Model(&endpointRow{}).Where("id = ? AND revision = ? AND NOT deleted", e.ID, was).Select("*").Updates(row)
-		if done.Error != nil {
-			return done.Error
-		}
-		if done.RowsAffected == 0 {
+		done := tx.Model(&endpointRow{}).Where("id = ? AND revision = ?", e.ID, e.Revision).Select("*").Omit("id", "created_at").Updates(row)
+		if done.Error == nil && done.RowsAffected == 0 {
 			return tenants.ErrChanged
 		}
-		// Who repaired an endpoint does not wait for its next probe.
-		return tx.Exec(`UPDATE webhook_lanes SET failures = 0, failing_since = NULL,
-			next_at = (SELECT MIN(next_at) FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending') WHERE endpoint_id = ?`, e.ID, e.ID).Error
+		return done.Error
 	})
+	if err == nil {
+		e.Revision++
+	}
+	return failure("store a webhook endpoint", err)
 }
 
-// DeleteEndpoint implements [webhooks.Store]. Its log goes with it.
-func (s *Store) DeleteEndpoint(ctx context.Context, app tenants.AppID, id string) error {
-	return s.write(ctx, "delete a webhook endpoint", func(tx *gorm.DB) error {
-		version, err := nextVersion(tx)
-		if err != nil {
+// DeleteEndpoint implements [webhooks.Store].
+func (s *Store) DeleteEndpoint(ctx context.Context, id string) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		if err := bump(tx); err != nil {
 			return err
 		}
-		done := tx.Model(&endpointRow{}).Where("id = ? AND app_id = ? AND NOT deleted", id, string(app)).Updates(map[string]any{
-			"deleted": true, "version": version, "sealed_headers": "", "sealed_secret": "", "sealed_previous": "", "url": "",
-		})
+		done := tx.Where("id = ?", id).Delete(&endpointRow{})
 		if done.Error != nil || done.RowsAffected == 0 {
-			if done.Error == nil {
-				return tenants.ErrNotFound
-			}
-			return done.Error
+			return firstOf(done.Error, tenants.ErrNotFound)
 		}
 		for _, statement := range []string{
 			"DELETE FROM webhook_attempts WHERE delivery_id IN (SELECT id FROM webhook_deliveries WHERE endpoint_id = ?)",
-			"DELETE FROM webhook_deliveries WHERE endpoint_id = ?", "DELETE FROM webhook_lanes WHERE endpoint_id = ?",
+			"DELETE FROM webhook_deliveries WHERE endpoint_id = ?",
+			"DELETE FROM webhook_lanes WHERE endpoint_id = ?",
 		} {
 			if err := tx.Exec(statement, id).Error; err != nil {
 				return err
@@ -196,41 +256,5 @@ func (s *Store) DeleteEndpoint(ctx context.Context, app tenants.AppID, id string
 		}
 		return nil
 	})
-}
-
-// EndpointByID implements [webhooks.Store].
-func (s *Store) EndpointByID(ctx context.Context, id string) (*webhooks.Endpoint, error) {
-	var row endpointRow
-	err := s.ask(ctx, "read a webhook endpoint", func(db *gorm.DB) error {
-		return db.Where("id = ? AND NOT deleted", id).Take(&row).Error
-	})
-	if err != nil {
-		return nil, err
-	}
-	e, err := s.endpointOf(&row)
-	return &e, err
-}
-
-// Endpoints implements [webhooks.Store].
-func (s *Store) Endpoints(ctx context.Context, app tenants.AppID) ([]webhooks.Endpoint, error) {
-	var rows []endpointRow
-	err := s.ask(ctx, "list webhook endpoints", func(db *gorm.DB) error {
-		return db.Where("app_id = ? AND NOT deleted", string(app)).Order("id").Find(&rows).Error
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.endpointsOf(rows)
-}
-
-// EndpointsSince implements [webhooks.EndpointSource].
-func (s *Store) EndpointsSince(ctx context.Context, version int64) ([]webhooks.Endpoint, error) {
-	var rows []endpointRow
-	err := s.ask(ctx, "read webhook endpoints", func(db *gorm.DB) error {
-		return db.Where("version > ?", version).Order("version").Limit(500).Find(&rows).Error
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.endpointsOf(rows)
+	return failure("remove a webhook endpoint", err)
 }

@@ -1,13 +1,15 @@
-// Package sqlstore keeps webhooks in SQL: endpoints, lanes, deliveries, attempts
-// and what has been told. It decides nothing.
+// Package sqlstore keeps webhooks in SQL: SQLite or Postgres. It is the one
+// engine of [webhooks.Store] and speaks gorm; the schema is that of package
+// migrations, which whoever opens the database has applied.
 package sqlstore
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -15,75 +17,87 @@ import (
 	"github.com/oklog/ulid/v2"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"tidewire/tenants"
 	"tidewire/webhooks"
 )
 
+// queryTimeout bounds every call, the wait for a lock included.
 const queryTimeout = 10 * time.Second
 
-// Store implements [webhooks.Queue] and [webhooks.Store].
+// Store keeps webhooks. It is safe for concurrent use, in one process and
+// between processes.
 type Store struct {
 	db     *gorm.DB
 	sealer *tenants.Sealer
+	random *ulid.LockedMonotonicReader
 }
 
-// New returns a store in a database whose schema is there. dialect is "sqlite"
-// or "postgres".
-func New(pool *sql.DB, dialect string, sealer *tenants.Sealer) (*Store, error) {
-	var dialector gorm.Dialector = postgres.New(postgres.Config{Conn: pool})
-	if dialect == "sqlite" {
-		dialector = &sqlite.Dialector{Conn: pool}
+var _ webhooks.Store = (*Store)(nil)
+
+// New makes a store over an open pool of the dialect "sqlite" or "postgres".
+func New(pool *sql.DB, dialect string, sealer *tenants.Sealer, log *slog.Logger) (*Store, error) {
+	var dialector gorm.Dialector = &sqlite.Dialector{Conn: pool}
+	if dialect == "postgres" {
+		dialector = postgres.New(postgres.Config{Conn: pool})
 	}
-	db, err := gorm.Open(dialector, &gorm.Config{TranslateError: true, SkipDefaultTransaction: true, DisableAutomaticPing: true})
+	db, err := gorm.Open(dialector, &gorm.Config{
+		TranslateError: true, SkipDefaultTransaction: true, DisableAutomaticPing: true, Logger: logger.Discard,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the webhook store: %w", err)
 	}
-	db.Logger = db.Logger.LogMode(1) // silent: errors go to the caller
-	return &Store{db: db, sealer: sealer}, nil
+	return &Store{db: db, sealer: sealer, random: &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}}, nil
 }
 
-func (s *Store) ask(ctx context.Context, doing string, f func(db *gorm.DB) error) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	if err := f(s.db.WithContext(ctx)); err != nil {
-		if errors.Is(err, gorm.ErrRecordNotFound) {
-			err = tenants.ErrNotFound
-		}
-		return fmt.Errorf("%s: %w", doing, err)
+// newID makes an id that sorts by age.
+func (s *Store) newID(prefix string, at time.Time) string {
+	id, err := ulid.New(ulid.Timestamp(at), s.random)
+	if err != nil { // too many in one millisecond: order among them is not promised
+		id = ulid.Make()
 	}
-	return nil
+	return prefix + "_" + strings.ToLower(id.String())
 }
 
-func (s *Store) write(ctx context.Context, doing string, f func(tx *gorm.DB) error) error {
-	return s.ask(ctx, doing, func(db *gorm.DB) error { return db.Transaction(f) })
+// with bounds one call.
+func (s *Store) with(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	return s.db.WithContext(ctx), cancel
 }
 
-func newID(prefix string, now time.Time) string {
-	return prefix + "_" + strings.ToLower(ulid.MustNew(ulid.Timestamp(now), ulid.DefaultEntropy()).String())
+// transaction runs fn in one transaction.
+func (s *Store) transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	return db.Transaction(fn)
 }
 
-func milli(t time.Time) *int64 {
+// failure words an error of the database; what callers branch on stays as it is.
+func failure(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return fmt.Errorf("%s: %w", doing, tenants.ErrNotFound)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// millis writes a time; NULL is the zero one.
+func millis(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil
 	}
-	m := t.UnixMilli()
-	return &m
+	ms := t.UnixMilli()
+	return &ms
 }
 
-func timeOf(m *int64) time.Time {
-	if m == nil {
+func timeOf(ms *int64) time.Time {
+	if ms == nil {
 		return time.Time{}
 	}
-	return time.UnixMilli(*m).UTC()
+	return time.UnixMilli(*ms).UTC()
 }
 
-func encode(v any) string {
-	b, _ := json.Marshal(v) // strings and lists of them
-	return string(b)
-}
-
-var (
-	_ webhooks.Queue = (*Store)(nil)
-	_ webhooks.Store = (*Store)(nil)
-)
+func timeAt(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -6,20 +6,28 @@
 --   occupied   channel -> subscriptions, if any                per app and partition
 --   populated  channel -> users, if any                        per app and partition
 --   held       topic -> how many things the node holds of it   per node and partition
+--   changes    log of who came and went                        per partition
 --
 -- The last three are derived: they are written only where the entries they
 -- count are.
-local counts, members, occupied, populated, held, seq, events =
-	KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local counts, members, occupied, populated, held, seq, events, changes =
+	KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local generation, topic = ARGV[2], ARGV[3]
 local channel = string.match(topic, ':(.*)$')
 
 local ADDED, REMOVED, UPDATED, COUNT = 1, 2, 3, 4
 local FENCED, FULL = -1, -2
 local KEEP = 600 -- seconds for which the sequence of an empty topic goes on
+local LOGGED = 1000000 -- changes of a partition that wait at most
 
 local function publish(kind, number, user, data)
 	redis.call('SPUBLISH', events, struct.pack('>BBHHHI8', 1, kind, 0, 0, #user, number) .. user .. data)
+end
+
+-- log notes a change for whoever tells the outside of it. It is read and cut by
+-- one node at a time; if nobody does, the oldest go.
+local function log(kind, user, number)
+	redis.call('XADD', changes, 'MAXLEN', '~', LOGGED, '*', 't', topic, 'k', kind, 'u', user, 'n', number)
 end
 
 local function hold(change)
@@ -35,6 +43,8 @@ local function count(n, announce)
 	if n > 0 then redis.call('HSET', counts, node, n) else redis.call('HDEL', counts, node) end
 	if (n > 0) ~= (mine > 0) then hold(n > 0 and 1 or -1) end
 	if sum > 0 then redis.call('HSET', occupied, channel, sum) else redis.call('HDEL', occupied, channel) end
+	if (sum == 0) ~= (was == 0) then log(sum > 0 and 'o' or 'v', '', sum) end
+	if sum ~= was and announce then log('n', '', sum) end
 	if sum ~= was and (announce or sum == 0 or was == 0) then publish(COUNT, sum, '', '') end
 	return sum
 end
@@ -61,6 +71,7 @@ local function changed(kind, user, info)
 		redis.call('HDEL', populated, channel)
 	end
 	publish(kind, n, user, info)
+	if kind ~= UPDATED then log(kind == ADDED and 'a' or 'r', user, n) end
 	return n
 end
 

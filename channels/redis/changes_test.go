@@ -1,0 +1,65 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tidewire/channels"
+)
+
+// The log of changes has each once, in order, whoever made it, and a change that
+// was not taken is handed over again.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	a, b := startPeer(t, s.url(), 0), startPeer(t, s.url(), 0)
+	room := newTopic(t, "presence-room")
+
+	var mu sync.Mutex
+	var kinds []channels.ChangeKind
+	var last uint64
+	refused := false
+	ctx, cancel := context.WithCancel(t.Context())
+	follower := openLease(t, s.url(), 0).Changes()
+	done := make(chan error, 1)
+	go func() {
+		done <- follower.Follow(ctx, func(_ context.Context, log string, changes []channels.Change) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if !refused {
+				refused = true
+				return errors.New("not now")
+			}
+			for _, c := range changes {
+				require.Greater(t, c.Seq, last, log)
+				require.Equal(t, room.App, c.App)
+				last = c.Seq
+				kinds = append(kinds, c.Kind)
+			}
+			return nil
+		})
+	}()
+	a.count(t, room, 1)
+	b.count(t, room, 1)
+	a.enter(t, room, "ada")
+	b.enter(t, room, "ada")
+	require.NoError(t, a.Leave(t.Context(), room, "ada"))
+	require.NoError(t, b.Leave(t.Context(), room, "ada"))
+	a.count(t, room, 0)
+	b.count(t, room, 0)
+	want := []channels.ChangeKind{channels.ChannelOccupied, channels.MemberCame, channels.MemberWent, channels.ChannelVacated}
+	eventually(t, "all changes are taken", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(kinds) >= len(want)
+	})
+	cancel()
+	require.NoError(t, <-done)
+	require.Equal(t, want, kinds)
+	require.Zero(t, raw(t, s.addr()).XLen(t.Context(), fmt.Sprintf("tw:{%d}:x", room.Partition())).Val(), "what was taken is forgotten")
+}

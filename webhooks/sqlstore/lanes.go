@@ -1,0 +1,149 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"tidewire/tenants"
+	"tidewire/webhooks"
+)
+
+type attemptRow struct {
+	DeliveryID   string `gorm:"primaryKey"`
+	Number       int    `gorm:"primaryKey"`
+	AppID        string
+	At           int64
+	TookMs       int64
+	HTTPStatus   int `gorm:"column:http_status"`
+	Reason       string
+	Address      string
+	RequestHead  string
+	ResponseHead string
+	ResponseBody string
+}
+
+// TableName implements gorm's Tabler.
+func (attemptRow) TableName() string { return "webhook_attempts" }
+
+type laneRow struct {
+	EndpointID   string
+	AppID        string
+	TenantID     string
+	Failures     int
+	FailingSince *int64
+}
+
+// dueLanes lists lanes with something due, in the order in which they get their
+// turn: those of a tenant alternate with those of the others.
+const dueLanes = `SELECT l.endpoint_id, l.app_id, l.tenant_id, l.failures, l.failing_since FROM webhook_lanes l
+	JOIN webhook_endpoints e ON e.id = l.endpoint_id
+	WHERE l.next_at <= ? AND l.lease_until <= ? AND e.status = 'enabled' AND `
+
+// ClaimLanes implements [webhooks.Store].
+func (s *Store) ClaimLanes(ctx context.Context, holder string, now time.Time, lease time.Duration, failing bool, limit int) ([]webhooks.Lane, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	kind := "l.failures = 0"
+	if failing {
+		kind = "l.failures > 0"
+	}
+	var rows []laneRow
+	ms := now.UnixMilli()
+	err := db.Raw(dueLanes+kind+` ORDER BY ROW_NUMBER() OVER (PARTITION BY l.tenant_id ORDER BY l.served_at), l.served_at LIMIT ?`, ms, ms, limit).Scan(&rows).Error
+	if err != nil {
+		return nil, failure("look for due webhook deliveries", err)
+	}
+	var lanes []webhooks.Lane
+	for _, row := range rows {
+		done := db.Exec("UPDATE webhook_lanes SET holder = ?, lease_until = ?, served_at = ? WHERE endpoint_id = ? AND lease_until <= ?",
+			holder, now.Add(lease).UnixMilli(), ms, row.EndpointID, ms)
+		if done.Error != nil {
+			return lanes, failure("claim webhook deliveries", done.Error)
+		}
+		if done.RowsAffected == 1 { // else another node was faster
+			lanes = append(lanes, webhooks.Lane{
+				EndpointID: row.EndpointID, App: tenants.AppID(row.AppID), TenantID: row.TenantID, Holder: holder,
+				Failures: row.Failures, FailingSince: timeOf(row.FailingSince),
+			})
+		}
+	}
+	return lanes, nil
+}
+
+// DueDeliveries implements [webhooks.Store].
+func (s *Store) DueDeliveries(ctx context.Context, endpointID string, now time.Time, limit int) ([]webhooks.Delivery, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	var rows []deliveryRow
+	err := db.Where("endpoint_id = ? AND status = 'pending' AND next_at <= ?", endpointID, now.UnixMilli()).
+		Order("id").Limit(limit).Find(&rows).Error
+	return deliveriesOf(rows), failure("read webhook deliveries", err)
+}
+
+// FinishAttempts implements [webhooks.Store].
+func (s *Store) FinishAttempts(ctx context.Context, lane *webhooks.Lane, done []webhooks.Outcome, keep time.Time) error {
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		for i := range done {
+			if err := finish(tx, &done[i]); err != nil {
+				return err
+			}
+		}
+		// The lock first: what is inserted from now on puts itself into the lane.
+		if err := tx.Exec("UPDATE webhook_lanes SET holder = holder WHERE endpoint_id = ?", lane.EndpointID).Error; err != nil {
+			return err
+		}
+		var next *int64
+		err := tx.Raw("SELECT MIN(next_at) FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending'", lane.EndpointID).Scan(&next).Error
+		if err != nil {
+			return err
+		}
+		until := int64(0) // free
+		switch {
+		case !keep.IsZero():
+			until = keep.UnixMilli()
+		case !lane.RestUntil.IsZero(): // nobody may have it before
+			until = lane.RestUntil.UnixMilli()
+		}
+		return tx.Exec("UPDATE webhook_lanes SET next_at = ?, lease_until = ?, failures = ?, failing_since = ? WHERE endpoint_id = ? AND holder = ?",
+			next, until, lane.Failures, millis(lane.FailingSince), lane.EndpointID, lane.Holder).Error
+	})
+	return failure("store webhook attempts", err)
+}
+
+// finish stores one attempt. A delivery that was removed meanwhile stays so.
+func finish(tx *gorm.DB, o *webhooks.Outcome) error {
+	d, a := &o.Delivery, &o.Attempt
+	done := tx.Exec(`UPDATE webhook_deliveries SET status = ?, events = ?, attempts = ?, tries = ?, http_status = ?, reason = ?,
+		next_at = ?, finished_at = ? WHERE id = ? AND status = 'pending'`,
+		string(d.Status), string(d.Events), d.Attempts, d.Tries, d.HTTPStatus, d.Reason, millis(d.NextAt), millis(d.FinishedAt), d.ID)
+	if done.Error != nil || done.RowsAffected == 0 {
+		return done.Error
+	}
+	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&attemptRow{
+		DeliveryID: a.DeliveryID, Number: a.Number, AppID: string(a.App), At: a.At.UnixMilli(), TookMs: a.Took.Milliseconds(),
+		HTTPStatus: a.HTTPStatus, Reason: a.Reason, Address: a.Address,
+		RequestHead: a.RequestHead, ResponseHead: a.ResponseHead, ResponseBody: a.ResponseBody,
+	}).Error
+}
+
+// Attempts implements [webhooks.Store].
+func (s *Store) Attempts(ctx context.Context, deliveryID string) ([]webhooks.Attempt, error) {
+	db, cancel := s.with(ctx)
+	defer cancel()
+	var rows []attemptRow
+	if err := db.Where("delivery_id = ?", deliveryID).Order("number").Limit(maxListed).Find(&rows).Error; err != nil {
+		return nil, failure("read webhook attempts", err)
+	}
+	list := make([]webhooks.Attempt, len(rows))
+	for i, row := range rows {
+		list[i] = webhooks.Attempt{
+			DeliveryID: row.DeliveryID, Number: row.Number, App: tenants.AppID(row.AppID), At: timeAt(row.At),
+			Took: time.Duration(row.TookMs) * time.Millisecond, HTTPStatus: row.HTTPStatus, Reason: row.Reason, Address: row.Address,
+			RequestHead: row.RequestHead, ResponseHead: row.ResponseHead, ResponseBody: row.ResponseBody,
+		}
+	}
+	return list, nil
+}
