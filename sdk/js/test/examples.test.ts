@@ -93,7 +93,7 @@ afterAll(async () => {
 async function open(path: string): Promise<Page> {
   const context = await browser.newContext();
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   await page.goto(`${pages.url}/${path}`);
   return page;
 }
