@@ -80,6 +80,9 @@ export function Composer(props: { label: string; onSend: (text: string) => Promi
 /** A list that follows its end. */
 export function Messages(props: { count: number; children: ReactNode }) {
   const list = useRef<HTMLOListElement>(null);
-  useEffect(() => list.current?.scrollTo({ top: list.current.scrollHeight }), [props.count]);
+  useEffect(() => {
+    // In braces: scrollTo returns a promise in newer browsers, and React would take it for the clean-up.
+    list.current?.scrollTo({ top: list.current.scrollHeight });
+  }, [props.count]);
   return <ol className="list" aria-label="Messages" ref={list}>{props.children}</ol>;
 }
