@@ -347,12 +347,12 @@ func TestSilentPeerIsClosed(t *testing.T) {
 
 func TestAnyTrafficIsLife(t *testing.T) {
 	t.Parallel()
-	w := setup(t, options{door: func(c *ws.Config) { c.PingPeriod, c.Silence = 50*time.Millisecond, 400*time.Millisecond }})
+	w := setup(t, options{door: func(c *ws.Config) { c.PingPeriod, c.Silence = 50*time.Millisecond, 1500*time.Millisecond }})
 	p := w.connect()
 	p.SetPingHandler(func(string) error { return nil })
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for range 15 { // 1.5 s, nearly four times the silence
+	for range 20 { // 4 s, nearly three times the silence
 		<-tick.C
 		p.send(`{"event":"pusher:ping"}`)
 		require.Equal(t, "pusher:pong", p.next().Event)

@@ -77,5 +77,5 @@ func requireOneLine(t *testing.T, r result, parts ...string) {
 // eventually polls until what holds, and fails the test if it never does.
 func eventually(t *testing.T, what func() bool, message string) {
 	t.Helper()
-	require.Eventually(t, what, 15*time.Second, 10*time.Millisecond, message)
+	require.Eventually(t, what, time.Minute, 10*time.Millisecond, message)
 }
