@@ -159,7 +159,6 @@ func TestGoodTokens(t *testing.T) {
 		"without iat":               hs256(t, hsHeader, with(goodClaims("hmac"), "iat", nil)),
 		"with fractions":            hs256(t, hsHeader, with(goodClaims("hmac"), "exp", json.Number(fmt.Sprintf("%d.5", time.Now().Unix()+60)))),
 		"a clock 5 s ahead":         hs256(t, hsHeader, with(goodClaims("hmac"), "iat", time.Now().Unix()+5)),
-		"expired 5 s ago":           hs256(t, hsHeader, with(goodClaims("hmac"), "exp", time.Now().Unix()-5)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,6 +172,10 @@ func TestGoodTokens(t *testing.T) {
 			require.NoError(t, verifier().Recheck(t.Context(), app, claims))
 		})
 	}
+	t.Run("expired 5 s ago", func(t *testing.T) { // not parallel: it would age while it waits for its turn
+		_, err := verifier().Verify(t.Context(), app, hs256(t, hsHeader, with(goodClaims("hmac"), "exp", time.Now().Unix()-5)))
+		require.NoError(t, err)
+	})
 }
 
 // TestTokenAttacks forges tokens. Each must be refused for its own reason, with
