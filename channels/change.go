@@ -75,9 +75,6 @@ func OccupancyChange(t Topic, occupied bool) Change {
 	return c
 }
 
-// UserTopic is the internal topic that a signed-in user occupies.
-func UserTopic(app tenants.AppID, id string) Topic { return userTopic(app, id) }
-
 // ChangeSeq makes a [Change]'s Seq of a time and a number within its
 // millisecond. It stays below 2^53, so that every language can read it.
 func ChangeSeq(milli int64, n uint64) uint64 { return uint64(milli)<<12 | min(n, 1<<12-1) }

@@ -9,14 +9,18 @@ import (
 
 const (
 	// Healthy endpoints and failing ones have slots of their own, so that a
-	// thousand that time out do not delay one that does not.
-	healthySlots, failingSlots = 96, 32
+	// thousand that time out do not delay one that does not. One that begins to
+	// fail holds a healthy slot for its first call.
+	healthySlots, failingSlots = 256, 64
 	// atOnce is how many calls to one healthy endpoint are under way at a time; a
 	// failing one gets one.
 	atOnce = 4
 	// perRound is how many deliveries of a lane are read at a time, rounds how
 	// often before others get their turn.
 	perRound, rounds = 40, 5
+	// roundTime is after how long no further call of a round is begun. With the
+	// longest time a receiver may have it must stay below laneLease.
+	roundTime = 10 * time.Second
 	// laneLease is how long a node may hold a lane without a word.
 	laneLease = time.Minute
 	// lookEvery is how often the store is asked for what is due.
@@ -66,54 +70,65 @@ func (s *Service) claim(ctx context.Context, wg *sync.WaitGroup, slots chan stru
 	}
 }
 
-// serve works through a lane for a while and gives it back.
-func (s *Service) serve(ctx context.Context, lane *Lane) {
-	ctx, span := context.WithTimeout(context.WithoutCancel(ctx), laneLease)
-	defer span()
-	for round := 1; ; round++ {
-		limit := perRound
-		if lane.Failures > 0 {
-			limit = 1
-		}
-		due, err := s.cfg.Store.DueDeliveries(ctx, lane.EndpointID, s.cfg.Now(), limit)
-		if err != nil {
-			s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
-			return
-		}
-		done := s.attemptAll(ctx, lane, due)
-		last := len(due) < limit || round == rounds || lane.Failures > 0 || s.cfg.Now().Before(lane.RestUntil)
-		keep := time.Time{}
-		if !last {
-			keep = s.cfg.Now().Add(laneLease)
-		}
-		// At worst these attempts are made again: at least once, never lost.
-		if err := s.cfg.Store.FinishAttempts(ctx, lane, done, keep); err != nil {
-			s.log.WarnContext(ctx, "the outcome of webhook attempts cannot be stored; they will be made again", "error", err)
-			return
-		}
-		if last {
-			return
-		}
+// serve works through a lane for a while and gives it back. A call under way when
+// running ends is waited for; none is begun after that.
+func (s *Service) serve(running context.Context, lane *Lane) {
+	for round := 1; s.serveRound(running, lane, round); round++ {
 	}
 }
 
-// attemptAll makes the calls, some at a time, and notes on the lane how they went.
-func (s *Service) attemptAll(ctx context.Context, lane *Lane, due []Delivery) []Outcome {
-	outcomes := make([]Outcome, len(due))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	for i := range due {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			outcomes[i] = s.attempt(ctx, &due[i])
-		})
+// serveRound makes some of the calls that are due and reports whether the lane is
+// still held for more. It takes less time than the lane is leased for, whatever
+// the receiver does.
+func (s *Service) serveRound(running context.Context, lane *Lane, round int) (more bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(running), laneLease)
+	defer cancel()
+	limit := perRound
+	if lane.Failures > 0 {
+		limit = 1
 	}
-	wg.Wait()
-	for i := range outcomes {
-		s.judge(ctx, lane, &outcomes[i])
+	due, err := s.cfg.Store.DueDeliveries(ctx, lane.EndpointID, s.cfg.Now(), limit)
+	if err != nil {
+		s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
+		return false
 	}
-	return outcomes
+	done := s.attemptSome(running, ctx, lane, due)
+	more = len(done) == limit && round < rounds && lane.Failures == 0 && running.Err() == nil
+	keep := time.Time{}
+	if more {
+		keep = s.cfg.Now().Add(laneLease)
+	}
+	// At worst these attempts are made again: at least once, never lost.
+	if err := s.cfg.Store.FinishAttempts(ctx, lane, done, keep); err != nil {
+		s.log.WarnContext(ctx, "the outcome of webhook attempts cannot be stored; they will be made again", "error", err)
+		return false
+	}
+	return more
+}
+
+// attemptSome makes calls, atOnce at a time, and notes on the lane how they went.
+// It ends early when one fails, when they take long, or when running ends.
+func (s *Service) attemptSome(running, ctx context.Context, lane *Lane, due []Delivery) []Outcome {
+	var done []Outcome
+	begun := s.cfg.Now()
+	for len(due) > 0 && running.Err() == nil && s.cfg.Now().Sub(begun) < roundTime {
+		some := due[:min(len(due), atOnce)]
+		due = due[len(some):]
+		outcomes := make([]Outcome, len(some))
+		var wg sync.WaitGroup
+		for i := range some {
+			wg.Go(func() { outcomes[i] = s.attempt(ctx, &some[i]) })
+		}
+		wg.Wait()
+		for i := range outcomes {
+			s.judge(ctx, lane, &outcomes[i])
+		}
+		done = append(done, outcomes...)
+		if lane.Failures > 0 {
+			break
+		}
+	}
+	return done
 }
 
 // judge keeps the books of the circuit breaker.

@@ -144,8 +144,11 @@ func (s *Store) Replay(ctx context.Context, f webhooks.DeliveryFilter, now, expi
 
 // Expire implements [webhooks.Store].
 func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
-	db, cancel := s.with(ctx)
-	defer cancel()
+	db, end, err := s.write(ctx)
+	if err != nil {
+		return 0, failure("end expired webhook deliveries", err)
+	}
+	defer end()
 	done := db.Exec(`UPDATE webhook_deliveries SET status = 'dead', finished_at = ?, next_at = NULL,
 		reason = CASE WHEN reason = '' THEN 'its time was over before it could be sent' ELSE reason END
 		WHERE status = 'pending' AND expires_at <= ?`, now.UnixMilli(), now.UnixMilli())
@@ -156,14 +159,17 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	const old = "SELECT id FROM webhook_deliveries WHERE finished_at < ? ORDER BY finished_at LIMIT 1000"
 	for {
-		db, cancel := s.with(ctx)
-		err := db.Exec("DELETE FROM webhook_attempts WHERE delivery_id IN ("+old+")", before.UnixMilli()).Error
+		db, end, err := s.write(ctx)
+		if err != nil {
+			return failure("forget old webhook deliveries", err)
+		}
+		err = db.Exec("DELETE FROM webhook_attempts WHERE delivery_id IN ("+old+")", before.UnixMilli()).Error
 		var gone int64
 		if err == nil {
 			done := db.Exec("DELETE FROM webhook_deliveries WHERE id IN ("+old+")", before.UnixMilli())
 			err, gone = done.Error, done.RowsAffected
 		}
-		cancel()
+		end()
 		if err != nil || gone == 0 {
 			return failure("forget old webhook deliveries", err)
 		}

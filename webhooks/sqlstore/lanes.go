@@ -56,6 +56,14 @@ func (s *Store) ClaimLanes(ctx context.Context, holder string, now time.Time, le
 	if err != nil {
 		return nil, failure("look for due webhook deliveries", err)
 	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	db, end, err := s.write(ctx)
+	if err != nil {
+		return nil, failure("claim webhook deliveries", err)
+	}
+	defer end()
 	var lanes []webhooks.Lane
 	for _, row := range rows {
 		done := db.Exec("UPDATE webhook_lanes SET holder = ?, lease_until = ?, served_at = ? WHERE endpoint_id = ? AND lease_until <= ?",

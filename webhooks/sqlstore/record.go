@@ -139,7 +139,10 @@ func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
 
 // Abandon implements [webhooks.Store].
 func (s *Store) Abandon(ctx context.Context, due time.Time) error {
-	db, cancel := s.with(ctx)
-	defer cancel()
+	db, end, err := s.write(ctx)
+	if err != nil {
+		return failure("plan leaves", err)
+	}
+	defer end()
 	return failure("plan leaves", db.Exec("UPDATE webhook_states SET due_at = ? WHERE due_at IS NULL", due.UnixMilli()).Error)
 }

@@ -32,6 +32,10 @@ type Store struct {
 	db     *gorm.DB
 	sealer *tenants.Sealer
 	random *ulid.LockedMonotonicReader
+	// turn lets this process's writers of a SQLite file pass one by one, in their
+	// order: SQLite itself makes them ask again and again, and some ask too late.
+	// nil for Postgres.
+	turn chan struct{}
 }
 
 var _ webhooks.Store = (*Store)(nil)
@@ -48,7 +52,11 @@ func New(pool *sql.DB, dialect string, sealer *tenants.Sealer, log *slog.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("open the webhook store: %w", err)
 	}
-	return &Store{db: db, sealer: sealer, random: &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}}, nil
+	s := &Store{db: db, sealer: sealer, random: &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}}
+	if dialect != "postgres" {
+		s.turn = make(chan struct{}, 1)
+	}
+	return s, nil
 }
 
 // newID makes an id that sorts by age.
@@ -66,10 +74,31 @@ func (s *Store) with(ctx context.Context) (*gorm.DB, context.CancelFunc) {
 	return s.db.WithContext(ctx), cancel
 }
 
+// write is with for what writes. The wait for a turn is not part of the bound.
+func (s *Store) write(ctx context.Context) (*gorm.DB, func(), error) {
+	if s.turn != nil {
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+	db, cancel := s.with(ctx)
+	return db, func() {
+		cancel()
+		if s.turn != nil {
+			<-s.turn
+		}
+	}, nil
+}
+
 // transaction runs fn in one transaction.
 func (s *Store) transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	db, cancel := s.with(ctx)
-	defer cancel()
+	db, end, err := s.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	return db.Transaction(fn)
 }
 

@@ -1,0 +1,167 @@
+package webhooks_test
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tidewire/tenants"
+	"tidewire/tenants/sqlstore"
+	"tidewire/webhooks"
+	webhookstore "tidewire/webhooks/sqlstore"
+)
+
+// apps is a directory with every app there could be.
+type apps struct{}
+
+func (apps) ByID(_ context.Context, id tenants.AppID) (*tenants.App, error) {
+	return &tenants.App{
+		ID: id, TenantID: "tn_" + string(id), TenantStatus: tenants.TenantActive,
+		Keys: []tenants.Key{{Key: "key", Secret: tenants.NewSecret("secret"), Status: tenants.KeyActive}},
+	}, nil
+}
+
+// sender answers by the host: "bad" hosts fail, from call patience on only after
+// they were waited for.
+type sender struct {
+	mu       sync.Mutex
+	calls    map[string]int // by URL
+	wait     chan struct{}
+	patience int
+}
+
+func (s *sender) Check(context.Context, string) error { return nil }
+
+func (s *sender) Send(_ context.Context, url string, _ http.Header, _ []byte) webhooks.Answer {
+	s.mu.Lock()
+	s.calls[url]++
+	hangs := s.calls[url] >= s.patience
+	s.mu.Unlock()
+	if !strings.Contains(url, "bad") {
+		return webhooks.Answer{Status: 200}
+	}
+	if hangs {
+		<-s.wait
+	}
+	return webhooks.Answer{Reason: "no complete answer"}
+}
+
+func (s *sender) count(url string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[url]
+}
+
+type world struct {
+	t       *testing.T
+	store   *webhookstore.Store
+	sender  *sender
+	manager *webhooks.Manager
+	stop    func() error
+}
+
+// setup opens a store of its own; start runs a service over it.
+func setup(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	key, err := tenants.LoadMasterKey("", dir)
+	require.NoError(t, err)
+	sealer, err := tenants.NewSealer(key)
+	require.NoError(t, err)
+	db, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "test.db"), sqlstore.Options{Sealer: sealer, AutoMigrate: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	store, err := webhookstore.New(db.DB(), db.Dialect(), sealer, nil)
+	require.NoError(t, err)
+	s := &sender{calls: make(map[string]int), wait: make(chan struct{})}
+	return &world{t: t, store: store, sender: s, manager: &webhooks.Manager{Store: store, Sender: s}}
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	service := webhooks.New(webhooks.Config{Store: w.store, Apps: apps{}, Sender: w.sender, Node: "n"})
+	require.NoError(w.t, service.Load(w.t.Context()))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- service.Run(ctx) }()
+	w.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	w.t.Cleanup(func() { require.NoError(w.t, w.stop()) })
+}
+
+// endpoint makes one with n deliveries that are due.
+func (w *world) endpoint(app, url string, n int) {
+	w.t.Helper()
+	a, err := apps{}.ByID(w.t.Context(), tenants.AppID(app))
+	require.NoError(w.t, err)
+	e, err := w.manager.Create(w.t.Context(), a, webhooks.Settings{URL: &url})
+	require.NoError(w.t, err)
+	now := time.Now()
+	require.NoError(w.t, w.store.Record(w.t.Context(), func(tx webhooks.RecordTx) error {
+		for range n {
+			d := webhooks.Delivery{
+				EndpointID: e.ID, App: a.ID, TenantID: a.TenantID, Status: webhooks.Pending, Events: []byte("[]"),
+				NextAt: now, ExpiresAt: now.Add(time.Hour), CreatedAt: now,
+			}
+			if err := tx.InsertDelivery(&d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func (w *world) eventually(what string, ok func() bool) {
+	w.t.Helper()
+	require.Eventually(w.t, ok, time.Minute, 10*time.Millisecond, what)
+}
+
+// An endpoint that was healthy and hangs costs a few calls at a time, not all
+// that waits for it, and stopping waits for these only.
+func TestAHangingEndpointHoldsFewCalls(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.endpoint("1", "https://bad.invalid/", 100)
+	w.start()
+	w.eventually("it is called", func() bool { return w.sender.count("https://bad.invalid/") > 0 })
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.stop() }()
+	select {
+	case err := <-stopped:
+		t.Fatal("a call under way is not waited for", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(w.sender.wait)
+	require.NoError(t, <-stopped)
+	require.LessOrEqual(t, w.sender.count("https://bad.invalid/"), 4)
+	left, _, err := w.store.Backlog(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 100, left, "what was not delivered waits")
+}
+
+// Endpoints of other tenants that have failed and now hang do not delay a healthy
+// one, however many they are.
+func TestManyFailingEndpointsDelayNobody(t *testing.T) {
+	t.Parallel()
+	const many = 400
+	w := setup(t)
+	w.sender.patience = 2
+	for i := range many {
+		w.endpoint(strconv.Itoa(i+10), "https://bad.invalid/"+strconv.Itoa(i), 1)
+	}
+	w.start()
+	t.Cleanup(func() { close(w.sender.wait) }) // before the service is stopped
+	w.eventually("all have failed once", func() bool {
+		w.sender.mu.Lock()
+		defer w.sender.mu.Unlock()
+		return len(w.sender.calls) == many
+	})
+	w.endpoint("1", "https://good.invalid/", 50)
+	w.eventually("the healthy one gets everything", func() bool { return w.sender.count("https://good.invalid/") == 50 })
+}
