@@ -164,10 +164,10 @@ func (s *Service) stopEndpoint(ctx context.Context, lane *Lane, status Status, r
 func (s *Service) attempt(ctx context.Context, d *Delivery) Outcome {
 	now := s.cfg.Now()
 	a := Attempt{DeliveryID: d.ID, Number: d.Attempts + 1, App: d.App, At: now}
-	e := s.dir.find(d.App, d.EndpointID)
+	e, err := s.endpoint(ctx, d)
 	var answer Answer
-	if e == nil {
-		answer.Reason = "the endpoint is not known on this node yet"
+	if err != nil {
+		answer.Reason = "the endpoint cannot be read at the moment"
 	} else {
 		answer = s.call(ctx, e, d, &a)
 	}
@@ -178,6 +178,15 @@ func (s *Service) attempt(ctx context.Context, d *Delivery) Outcome {
 	d.HTTPStatus, d.Reason = answer.Status, answer.Reason
 	s.settle(d, e, &answer)
 	return Outcome{Delivery: *d, Attempt: a}
+}
+
+// endpoint finds the endpoint of a delivery, which may be newer than what is known
+// here: that must not count as its failure.
+func (s *Service) endpoint(ctx context.Context, d *Delivery) (*Endpoint, error) {
+	if e := s.dir.find(d.App, d.EndpointID); e != nil {
+		return e, nil
+	}
+	return s.cfg.Store.Endpoint(ctx, d.EndpointID)
 }
 
 // settle says where the delivery stands after the answer.

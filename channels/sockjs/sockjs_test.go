@@ -38,8 +38,12 @@ func TestPolling(t *testing.T) {
 	t.Parallel()
 	w := setup(t, options{})
 	c := &client{w: w, session: w.session()}
-	require.True(t, strings.HasPrefix(c.poll(), "o\n"))
-	require.Equal(t, "pusher:connection_established", messages(t, strings.TrimSpace(c.poll()))[0].Event)
+	greeting, opened := strings.CutPrefix(c.poll(), "o\n")
+	require.True(t, opened)
+	if greeting == "" { // else it was as fast as the opening
+		greeting = c.poll()
+	}
+	require.Equal(t, "pusher:connection_established", messages(t, strings.TrimSpace(greeting))[0].Event)
 	c.subscribe("news")
 	require.Equal(t, "pusher_internal:subscription_succeeded", messages(t, strings.TrimSpace(c.poll()))[0].Event)
 	for i := range 50 { // between two polls
