@@ -209,7 +209,14 @@ func TestWebhooksEmbedded(t *testing.T) {
 
 func TestWebhooksTwoNodes(t *testing.T) {
 	t.Parallel()
+	// In a Redis of their own: nodes with another database would take the changes
+	// that are meant for these.
 	environ := append(twoNodes(t), "TIDEWIRE_WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8")
+	for i, v := range environ {
+		if url, ok := strings.CutPrefix(v, "TIDEWIRE_REDIS_URL="); ok {
+			environ[i] = "TIDEWIRE_REDIS_URL=" + strings.TrimSuffix(strings.TrimSuffix(url, "/0"), "/") + "/9"
+		}
+	}
 	a, b := startProcess(t, environ), startProcess(t, environ)
 	t.Run("one", func(t *testing.T) { t.Parallel(); webhookWalk(t, a.environ, a) })
 	t.Run("other", func(t *testing.T) { t.Parallel(); webhookWalk(t, b.environ, b) })
