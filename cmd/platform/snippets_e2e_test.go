@@ -111,8 +111,11 @@ func snippetShows(t *testing.T, d dev, s dashboard.Snippet) {
 		"chromium": browser, "page": address.FindString(output.String()), "text": "Hello from the terminal",
 	}))
 	page.wait(t, "ready")
-	done := folder.paste(t, d.info.Snippets[0].Code)
-	require.Zero(t, done.code, done.stderr)
+	eventually(t, func() bool {
+		done := folder.paste(t, d.info.Snippets[0].Code)
+		require.Zero(t, done.code, done.stderr)
+		return len(page.ended) > 0
+	}, "the page does not show it")
 	page.succeed(t)
 }
 
