@@ -31,5 +31,10 @@ export async function openPage(context, address, problems = []) {
   return page;
 }
 
-/** closeBrowser comes before finish. */
-export const closeBrowser = () => browser?.close();
+/** closeBrowser comes before finish. What a page still asks of this process then cannot be answered any more. */
+export function closeBrowser() {
+  process.on("unhandledRejection", (error) => {
+    if (!/has been closed/.test(error?.message)) throw error;
+  });
+  return browser?.close();
+}
