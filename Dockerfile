@@ -37,6 +37,6 @@ USER 65532:65532
 VOLUME /data
 EXPOSE 6001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["/platform", "healthcheck"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["/platform", "healthcheck", "--degraded-ok"]
 ENTRYPOINT ["/platform"]
 CMD ["serve"]

@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"runtime/debug"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tidewire/channels/console"
 )
 
 // AdmissionConfig bounds who comes in while it is too much. Zero is no bound.
@@ -90,9 +93,21 @@ func (a *Admission) Admit(from netip.Addr) *Refusal {
 	return nil
 }
 
+// Full says why nobody can come in, for want of memory or of descriptors; nil if
+// there is room.
+func (a *Admission) Full() error {
+	if a == nil {
+		return nil
+	}
+	if why, ok := a.capacity(time.Now()); !ok {
+		return errors.New(admissionWords[why])
+	}
+	return nil
+}
+
 func (a *Admission) refuse(why admissionReason) *Refusal {
 	a.stats[why].Add(1)
-	return &Refusal{Code: CodeOverCapacity, Message: admissionWords[why]}
+	return &Refusal{Code: CodeOverCapacity, Message: admissionWords[why], Reason: console.TooManyConnecting}
 }
 
 // capacity looks at memory and connections, not more often than is cheap.

@@ -53,7 +53,7 @@ func TestAdmissionForgetsAddresses(t *testing.T) {
 	t.Parallel()
 	a := channels.NewAdmission(channels.AdmissionConfig{PerAddress: 1})
 	for i := range 200_000 {
-		a.Admit(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}))
+		_ = a.Admit(netip.AddrFrom4([4]byte{20, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
 	require.LessOrEqual(t, a.Addresses(), 1<<16)
 }

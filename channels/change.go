@@ -27,10 +27,11 @@ const (
 // Change is something that happened once, over all nodes, and that the outside
 // may learn.
 type Change struct {
-	// ID names the change in the log it was read from; empty if it was observed.
-	ID   string
-	Kind ChangeKind
-	App  tenants.AppID
+	// Place is where the change stands in the log it was read from: higher than
+	// every one before it there. 0 if it was observed.
+	Place uint64
+	Kind  ChangeKind
+	App   tenants.AppID
 	// Channel is empty for UserOnline and UserOffline.
 	Channel string
 	UserID  string
@@ -42,6 +43,8 @@ type Change struct {
 	// Seq grows with every change of a channel; 0 = the observer gives one.
 	Seq uint64
 	At  time.Time
+	// Trace is that of the client event; nil where none is taken.
+	Trace *Trace
 }
 
 // Observer is told of changes by whoever makes them. Its methods return at once
@@ -75,9 +78,18 @@ func OccupancyChange(t Topic, occupied bool) Change {
 	return c
 }
 
+// Topic is where the change happened: the channel, or the user's own topic.
+func (c *Change) Topic() Topic {
+	if c.Channel == "" {
+		return Topic{App: c.App, Channel: userTopicPrefix + c.UserID}
+	}
+	return Topic{App: c.App, Channel: c.Channel}
+}
+
 // ChangeSeq makes a [Change]'s Seq of a time and a number within its
-// millisecond. It stays below 2^53, so that every language can read it.
-func ChangeSeq(milli int64, n uint64) uint64 { return uint64(milli)<<12 | min(n, 1<<12-1) }
+// millisecond. It stays below 2^53, so that every language can read it. A clock
+// that was set back makes many of one millisecond; they reach into the next.
+func ChangeSeq(milli int64, n uint64) uint64 { return uint64(milli)<<12 + min(n, 1<<30) }
 
 // wanted reports whether o wants the change.
 func wanted(o Observer, app tenants.AppID, kind ChangeKind) bool {

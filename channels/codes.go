@@ -1,6 +1,12 @@
 package channels
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+
+	"tidewire/channels/console"
+	"tidewire/tenants"
+)
 
 // The close codes of the protocol (Pusher Channels protocol, "Connection
 // closure"). The range says what a client does next: 4000–4099 gives up,
@@ -35,6 +41,8 @@ const (
 type Refusal struct {
 	Code    int
 	Message string
+	// Reason is the code that live consoles show; empty = the usual one of Code.
+	Reason console.Code
 }
 
 // Error implements error.
@@ -45,16 +53,56 @@ func Refuse(code int, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// For gives the refusal the code that live consoles show.
+func (r *Refusal) For(reason console.Code) *Refusal {
+	r.Reason = reason
+	return r
+}
+
+func (r *Refusal) reason() console.Code {
+	if r.Reason == "" {
+		return console.ByClose(r.Code)
+	}
+	return r.Reason
+}
+
 // complaint is an error told to the client while its connection stays open.
 type complaint struct {
 	code    int
 	message string
+	reason  console.Code
+	channel string // that it is about; empty for none
+	event   string
 }
 
 func (c *complaint) Error() string { return c.message }
 
-func complain(format string, args ...any) *complaint {
-	return &complaint{code: codeNone, message: fmt.Sprintf(format, args...)}
+func complain(reason console.Code, format string, args ...any) *complaint {
+	return &complaint{code: codeNone, message: fmt.Sprintf(format, args...), reason: reason}
+}
+
+// complainOf tells the client an error whose text is meant for it.
+func complainOf(err error, otherwise console.Code) *complaint {
+	return complain(reasonOf(err, otherwise), "%v", err)
+}
+
+// about notes which channel and event an error concerns.
+func about(err error, channel, event string) error {
+	if c, ok := errors.AsType[*complaint](err); ok {
+		c.channel, c.event = channel, event
+	}
+	return err
+}
+
+// reasonOf is the code that live consoles show for an error of the packages below.
+func reasonOf(err error, otherwise console.Code) console.Code {
+	if refused, ok := errors.AsType[*tenants.SignatureError](err); ok {
+		return console.OfAuth(string(refused.Reason))
+	}
+	if refused, ok := errors.AsType[*tenants.JWTError](err); ok {
+		return console.OfToken(string(refused.Reason))
+	}
+	return otherwise
 }
 
 // Unknown is the refusal when the answer depends on something that is away. It

@@ -45,7 +45,7 @@ func (h *Hub) Connections(app tenants.AppID, after SocketID, limit int) (list []
 	}
 	for _, id := range ids {
 		c := sp.conns[id]
-		list = append(list, Connection{ID: id, Key: c.key, UserID: users[c], ConnectedAt: time.Unix(c.since, 0).UTC()})
+		list = append(list, Connection{ID: id, Key: c.by.Value().key, UserID: users[c], ConnectedAt: time.Unix(int64(c.since), 0).UTC()})
 	}
 	return list, more
 }

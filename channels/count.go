@@ -25,6 +25,7 @@ type localCount struct {
 	turn     chan struct{} // whoever is in it may talk to Presence about this topic
 	now      atomic.Int32
 	told     atomic.Int32 // written in turn
+	unheard  bool         // owned by the turn: the engine could not be told that somebody came
 	announce atomic.Bool  // the app wants subscription_count events
 
 	mu      sync.Mutex
@@ -68,14 +69,23 @@ func (h *Hub) tellCount(ctx context.Context, ch *channel) error {
 	}
 	defer end()
 	now := ch.count.now.Load()
-	if now == ch.count.told.Load() {
+	told := ch.count.told.Load()
+	if now == told && !ch.count.unheard {
 		return nil
 	}
+	if now == 0 && ch.count.unheard { // the outside is to learn of both: that they came, and that they went
+		if _, err := h.presence.SetCount(ctx, ch.topic, 1, false); err != nil {
+			h.behind(ch)
+			return err
+		}
+	}
 	if _, err := h.presence.SetCount(ctx, ch.topic, int(now), ch.count.announce.Load()); err != nil {
+		ch.count.unheard = ch.count.unheard || told == 0
 		h.behind(ch)
 		return err
 	}
 	ch.count.told.Store(now)
+	ch.count.unheard = false
 	return nil
 }
 

@@ -3,6 +3,7 @@ package channels
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -10,10 +11,18 @@ import (
 // back at once, and they should not all come to the next node together.
 const drainBatch = 200
 
-// Drain refuses new connections and closes those that are open with
+// Refuse makes the hub refuse new connections with [CodeReconnect], for good.
+// Connections that end from then on are handed over ([HubConfig].Handover).
+func (h *Hub) Refuse() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+}
+
+// Drain is [Hub.Refuse], and closes the connections that are open with
 // [CodeReconnect], spread over the time given. What was accepted for them
 // before is written first. It returns when every connection has been told and
-// gone, or ctx ends.
+// gone and whoever had to be was handed over, or ctx ends.
 func (h *Hub) Drain(ctx context.Context, over time.Duration) error {
 	h.mu.Lock()
 	h.draining = true
@@ -31,7 +40,45 @@ func (h *Hub) Drain(ctx context.Context, over time.Duration) error {
 			return err
 		}
 	}
-	return nil
+	return h.endHandover(ctx)
+}
+
+// handOver keeps what a connection says of its user until the handover ends, if
+// the hub drains and it says something that others would be told of.
+func (h *Hub) handOver(c *Conn) bool {
+	if h.cfg.Handover <= 0 || c.user == nil && !slices.ContainsFunc(c.subs, subscription.seen) {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.draining {
+		return false
+	}
+	h.handed = append(h.handed, c)
+	return true
+}
+
+// seen reports whether other clients are told when the subscription ends.
+func (s subscription) seen() bool { return s.userID != "" || s.channel.count.announce.Load() }
+
+// endHandover gives those who were here time to come back elsewhere, then says
+// that they have left. If ctx ends first it says so at once.
+func (h *Hub) endHandover(ctx context.Context) error {
+	h.mu.Lock()
+	some := len(h.handed) > 0
+	h.mu.Unlock()
+	if !some {
+		return nil
+	}
+	err := pause(ctx, h.cfg.Handover)
+	h.mu.Lock()
+	handed := h.handed
+	h.handed = nil
+	h.mu.Unlock()
+	for _, c := range handed {
+		c.goneFromAll(context.WithoutCancel(ctx))
+	}
+	return err
 }
 
 // CloseSpread closes connections with [CodeReconnect], spread over the time

@@ -54,6 +54,8 @@ type Event struct {
 	Keep Retention
 	// Position is the event's place in the channel's history; zero where none is kept.
 	Position Position
+	// Trace is where the event is in a trace; nil where none is taken.
+	Trace *Trace
 	// At is when a history took the event; set only on what is read from one.
 	At time.Time
 }

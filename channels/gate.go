@@ -6,15 +6,19 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
-// lookupTime bounds how long a client that comes in waits for an app that is
-// not in memory.
-const lookupTime = 5 * time.Second
+// tokenTime bounds how long a client that comes in waits for its token to be
+// checked, which may mean fetching keys. The look-up of the app has a bound of
+// its own, which costs nothing while the app is in memory.
+const tokenTime = 5 * time.Second
 
 // Apps is what the doors for clients ask of the tenants' floor.
 type Apps interface {
@@ -56,6 +60,7 @@ func (g Gate) WithDefaults() Gate {
 type Entry struct {
 	App     *tenants.App // nil if it is not known
 	Key     string
+	Origin  string             // of the page; empty for a program, and where no app's settings speak of it
 	Claims  *tenants.JWTClaims // of the token it came with; nil for none
 	Serials bool               // it asks to be told serials, with tidewire=1
 	Refusal *Refusal           // nil if they may
@@ -65,20 +70,22 @@ type Entry struct {
 // reads of the request is the query's protocol, token and tidewire, the Origin and
 // whether it came over TLS.
 func (g *Gate) Check(r *http.Request, key string) *Entry {
-	return g.check(r, key, checkProtocol(r.URL.Query().Get("protocol")))
+	query := r.URL.Query()
+	return g.check(r, key, query, checkProtocol(query.Get("protocol")))
 }
 
 // CheckPlain is [Gate.Check] for transports that have no protocol version.
-func (g *Gate) CheckPlain(r *http.Request, key string) *Entry { return g.check(r, key, nil) }
+func (g *Gate) CheckPlain(r *http.Request, key string) *Entry {
+	return g.check(r, key, r.URL.Query(), nil)
+}
 
-func (g *Gate) check(r *http.Request, key string, version *Refusal) *Entry {
+func (g *Gate) check(r *http.Request, key string, query url.Values, version *Refusal) *Entry {
 	if refusal := g.Admission.Admit(g.Address(r)); refusal != nil { // before anything that costs
 		return &Entry{Key: key, Refusal: refusal}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), lookupTime)
-	defer cancel()
+	ctx := r.Context()
 	app, err := g.Apps.ByKey(ctx, key)
-	e := &Entry{App: app, Key: key, Serials: r.URL.Query().Get("tidewire") == "1"}
+	e := &Entry{App: app, Key: key, Serials: query.Get("tidewire") == "1"}
 	switch {
 	case errors.Is(err, tenants.ErrNotFound):
 		e.Refusal = Refuse(CodeAppUnknown, "App key %.64s does not exist. Check the key, and that the app was created on this server.", key)
@@ -89,8 +96,12 @@ func (g *Gate) check(r *http.Request, key string, version *Refusal) *Entry {
 		if e.Refusal = Servable(app, key); e.Refusal == nil {
 			e.Refusal = g.travelled(app, r, version)
 		}
+		if app.ID != tenants.ConsoleAppID {
+			origin := r.Header.Get("Origin")
+			e.Origin = origin[:min(len(origin), tenants.MaxOriginBytes+1)] // a longer one is allowed nowhere, cut or whole
+		}
 		if e.Refusal == nil {
-			e.checkToken(ctx, g.Hub, r)
+			e.checkToken(ctx, g.Hub, query["token"])
 		}
 	}
 	return e
@@ -110,10 +121,43 @@ func (g *Gate) travelled(app *tenants.App, r *http.Request, version *Refusal) *R
 	if version != nil {
 		return version
 	}
-	if origin := r.Header.Get("Origin"); !app.Settings.OriginAllowed(origin) {
-		return Refuse(CodeUnauthorized, "Origin %.100q is not in this app's allowed_origins", origin)
+	if origin := r.Header.Get("Origin"); !g.allowed(app, r, origin) {
+		return originRefused(origin)
 	}
 	return nil
+}
+
+// allowed judges the page a client runs in. Consoles are opened by our own pages.
+func (g *Gate) allowed(app *tenants.App, r *http.Request, origin string) bool {
+	if app.ID != tenants.ConsoleAppID {
+		return app.Settings.OriginAllowed(origin)
+	}
+	if origin == "" { // a program: browsers always send one
+		return true
+	}
+	ours := "https://" + r.Host
+	return strings.EqualFold(origin, ours) || !g.IsTLS(r) && strings.EqualFold(origin, "http://"+r.Host) ||
+		len(app.Settings.AllowedOrigins) > 0 && app.Settings.OriginAllowed(origin)
+}
+
+func originRefused(origin string) *Refusal {
+	return Refuse(CodeUnauthorized, "Origin %.100q is not in this app's allowed_origins", origin).For(console.OriginRefused)
+}
+
+// WithConsole adds the app of the live consoles to those that clients find.
+func WithConsole(apps Apps, app *tenants.App) Apps { return withConsole{apps, app} }
+
+type withConsole struct {
+	Apps
+	console *tenants.App
+}
+
+// ByKey implements [Apps].
+func (w withConsole) ByKey(ctx context.Context, key string) (*tenants.App, error) {
+	if key == tenants.ConsoleKey {
+		return w.console, nil
+	}
+	return w.Apps.ByKey(ctx, key)
 }
 
 // Passes reports whether a later request of a client that is in already came
@@ -122,13 +166,15 @@ func (g *Gate) Passes(app *tenants.App, r *http.Request) bool { return g.travell
 
 // checkToken verifies the token in the query, if there is one: the last thing
 // that is looked at, since it costs the most.
-func (e *Entry) checkToken(ctx context.Context, hub *Hub, r *http.Request) {
-	switch given := r.URL.Query()["token"]; len(given) {
+func (e *Entry) checkToken(ctx context.Context, hub *Hub, given []string) {
+	switch len(given) {
 	case 0:
 	case 1:
+		ctx, cancel := context.WithTimeout(ctx, tokenTime)
+		defer cancel()
 		e.Claims, e.Refusal = hub.VerifyConnectToken(ctx, e.App, given[0])
 	default:
-		e.Refusal = Refuse(CodeUnauthorized, "Invalid token: it is given several times in the query. Send one.")
+		e.Refusal = Refuse(CodeUnauthorized, "Invalid token: it is given several times in the query. Send one.").For(console.TokenTwice)
 	}
 }
 

@@ -52,6 +52,9 @@ type Query struct {
 type Run struct {
 	// Head is where the history ended when it was read; zero if there is none.
 	Head Position
+	// Base is the offset at which the epoch of Head began. Events up to it are
+	// what was left of the epoch before.
+	Base uint64
 	// Oldest is the offset of the oldest event kept, Head.Offset+1 if there is none.
 	Oldest uint64
 	// Events have their Position and At, and still name who must not be sent them live.

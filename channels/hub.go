@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/tenants"
 )
@@ -24,6 +25,10 @@ type HubConfig struct {
 	Log      *slog.Logger
 	// JWT verifies the tokens of clients; nil refuses them all.
 	JWT *tenants.JWTVerifier
+	// Newest returns an app as it is known now, nil if it is not; it does not wait.
+	// Without it a client that comes in while its app changes is judged by what
+	// its door knew.
+	Newest func(tenants.AppID) *tenants.App
 	// Meters count what apps use and hold the bounds that need it; nil counts nothing.
 	Meters *tenants.Meters
 	// Limiter holds the rates of the apps' servers; nil bounds none.
@@ -31,13 +36,26 @@ type HubConfig struct {
 	// Observer is told of client events and cache misses; nil is nobody. Of who
 	// came and went the engine of Presence tells it.
 	Observer Observer
+	// Tracer follows events; nil follows none and costs nothing.
+	Tracer Tracer
 	// Seats bound the connections over all nodes; nil leaves that to Meters.
 	Seats tenants.Seats
+	// Console is where live consoles are told from; nil tells none, and none can be
+	// opened. The hub carries what every part of the node notes there.
+	Console *console.Tap
+	// MayWatch says whether somebody with a ticket for the console of an app still
+	// may look at it: a [*tenants.Refusal] or [tenants.ErrUnauthenticated] is a no. It
+	// is asked every few seconds while a console is open; nil lets tickets run out.
+	MayWatch func(ctx context.Context, app tenants.AppID, who string) error
 	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
 	ActivityTimeout time.Duration
 	// Linger is how long the broker subscription of a channel outlives its last
 	// local subscriber, so that coming and going does not reach the broker; 0 is none.
 	Linger time.Duration
+	// Handover is how long members and signed-in users of a node that drains stay
+	// where they were, so that who comes back through another node within it was
+	// never gone; 0 is not at all.
+	Handover time.Duration
 	// CountInterval is how long the presence engine may not know of subscriptions
 	// that came or went on a channel this node is on anyway; 0 tells it of each.
 	CountInterval time.Duration
@@ -61,10 +79,12 @@ type Hub struct {
 	// recentBytes is what all channels hold for resuming.
 	recentBytes atomic.Int64
 	tasks       tasks
+	consoles    consoles
 
 	mu       sync.RWMutex
 	spaces   map[tenants.AppID]*space
 	draining bool
+	handed   []*Conn // closed while draining; they still have to leave
 }
 
 // NewHub makes a hub. It does nothing until [Hub.Run].
@@ -86,11 +106,13 @@ func NewHub(cfg HubConfig) *Hub {
 	}
 	h := &Hub{
 		cfg: cfg, broker: cfg.Broker, last: last, history: history, presence: cfg.Presence, log: cfg.Log,
-		plane:  fanout.New(cfg.Fanout),
 		spaces: make(map[tenants.AppID]*space),
 	}
+	cfg.Fanout.OnSlow = h.noteSlow
+	h.plane = fanout.New(cfg.Fanout)
 	h.registry.init(h.plane, cfg.Broker, cfg.Linger, h.loadChannel)
 	h.registry.meters = cfg.Meters
+	h.openConsoles()
 	return h
 }
 
@@ -105,6 +127,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		h.retell,
 		h.tasks.run,
 		h.checkPasts,
+		h.runConsoles,
 		func(ctx context.Context) error { return h.broker.Run(ctx, h.deliver) },
 	} {
 		wg.Go(func() { cancel(run(ctx)) }) // whoever returns first ends the others
@@ -127,7 +150,13 @@ func (h *Hub) publish(ctx context.Context, app *tenants.App, evs []Event) ([]Pos
 		}
 		evs[i].Keep = retentionOf(&app.Settings, evs[i].Topic.Channel)
 	}
-	return h.broker.Publish(ctx, evs)
+	if h.cfg.Tracer == nil || len(evs) == 0 {
+		return h.broker.Publish(ctx, evs)
+	}
+	done := h.cfg.Tracer.Publishing(ctx, evs)
+	positions, err := h.broker.Publish(ctx, evs)
+	done(err)
+	return positions, err
 }
 
 // deliver gives one event to this node's subscribers. Only messages are ever
@@ -137,9 +166,19 @@ func (h *Hub) deliver(ev *Event) error {
 	if ch == nil {
 		return nil
 	}
+	if ch.hear != nil {
+		ch.hear(ev)
+		return nil
+	}
 	switch ev.Kind {
 	case Message:
-		return h.deliverMessage(ch, ev)
+		if ev.Trace == nil || h.cfg.Tracer == nil {
+			return h.deliverMessage(ch, ev)
+		}
+		done := h.cfg.Tracer.Delivering(ev)
+		err := h.deliverMessage(ch, ev)
+		done(err)
+		return err
 	case MemberAdded, MemberRemoved, MemberUpdated:
 		h.memberChanged(ch, ev)
 	case CountChanged:

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 	"tidewire/tenants"
@@ -69,7 +70,7 @@ func (h *Hub) verifyToken(ctx context.Context, app *tenants.App, token string) (
 func (h *Hub) tokenRefusal(ctx context.Context, app *tenants.App, err error) *Refusal {
 	var refused *tenants.JWTError
 	if errors.As(err, &refused) {
-		return &Refusal{Code: CodeUnauthorized, Message: refused.Error()}
+		return &Refusal{Code: CodeUnauthorized, Message: refused.Error(), Reason: reasonOf(refused, console.TokenNotForThis)}
 	}
 	h.log.WarnContext(ctx, "token not checked", "app", app.ID, "error", err)
 	return Unknown()
@@ -108,7 +109,7 @@ func (c *Conn) Authenticate(ctx context.Context, claims *tenants.JWTClaims) {
 	if err := c.adopt(ctx, claims); err != nil {
 		var known *complaint
 		if errors.As(err, &known) {
-			c.Close(&Refusal{Code: CodeUnauthorized, Message: known.message})
+			c.Close(&Refusal{Code: CodeUnauthorized, Message: known.message, Reason: known.reason})
 			return
 		}
 		c.Close(c.hub.tokenRefusal(ctx, c.app(), err))
@@ -119,7 +120,7 @@ func (c *Conn) Authenticate(ctx context.Context, claims *tenants.JWTClaims) {
 func (c *Conn) auth(ctx context.Context, data []byte) error {
 	token, channel, err := decodeAuth(data)
 	if err != nil {
-		return complain("Invalid %s message: %v", EventAuth, err)
+		return complain(console.MessageMalformed, "Invalid %s message: %v", EventAuth, err)
 	}
 	claims, err := c.hub.verifyToken(ctx, c.app(), token)
 	switch {
@@ -138,7 +139,7 @@ func (c *Conn) auth(ctx context.Context, data []byte) error {
 func tokenComplaint(err error) error {
 	var refused *tenants.JWTError
 	if errors.As(err, &refused) {
-		return &complaint{code: CodeUnauthorized, message: refused.Error()}
+		return &complaint{code: CodeUnauthorized, message: refused.Error(), reason: reasonOf(refused, console.TokenNotForThis)}
 	}
 	return err
 }
@@ -173,6 +174,7 @@ func (c *Conn) adopt(ctx context.Context, claims *tenants.JWTClaims) error {
 	}
 	c.authorized()
 	if c.hold(ctx, "", claims) {
+		c.note(console.Entry{Code: console.TokenAccepted, User: claims.Subject})
 		c.line.Send(authSuccessFrame(claims, "", c.leaveDisallowed(ctx, claims)))
 	}
 	return nil
@@ -182,7 +184,7 @@ func (c *Conn) adopt(ctx context.Context, claims *tenants.JWTClaims) error {
 func (c *Conn) tokenUser(ctx context.Context, claims *tenants.JWTClaims) error {
 	if c.user != nil {
 		if c.user.id != claims.Subject {
-			return complain("Connection already signed in as user %s", c.user.id)
+			return complain(console.SignedInAsAnother, "Connection already signed in as user %s", c.user.id)
 		}
 		c.user.info = claims.Info
 		return nil

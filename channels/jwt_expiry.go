@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
@@ -107,12 +108,12 @@ func (t *tokens) expired(c *Conn, now time.Time) *Refusal {
 	}
 	if t.conn != nil && !now.Before(t.conn.Deadline) {
 		t.over = true
-		return Refuse(CodeUnauthorized, "Token expired. Connect with a new one, or send it by %s before the old one ends.", EventAuth)
+		return Refuse(CodeUnauthorized, "Token expired. Connect with a new one, or send it by %s before the old one ends.", EventAuth).For(console.TokenEnded)
 	}
 	for channel, claims := range t.channels {
 		if !now.Before(claims.Deadline) {
 			t.over = true
-			return Refuse(CodeReconnect, "Token expired for %s. Reconnect and subscribe with a new one.", channel)
+			return Refuse(CodeReconnect, "Token expired for %s. Reconnect and subscribe with a new one.", channel).For(console.ChannelTokenEnded)
 		}
 	}
 	t.arm(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"tidewire/channels/console"
 	"tidewire/channels/wire"
 	"tidewire/tenants"
 )
@@ -25,7 +26,7 @@ func (c *Conn) byChannelToken(ctx context.Context, app *tenants.App, kind Kind, 
 	}
 	var refused *tenants.JWTError
 	if errors.As(err, &refused) {
-		return allowed{}, complain("%v (subscribing to %s)", refused, req.Channel)
+		return allowed{}, complain(reasonOf(refused, console.TokenNotForThis), "%v (subscribing to %s)", refused, req.Channel)
 	}
 	return allowed{onChannel, claims}, err
 }
@@ -49,10 +50,10 @@ func (c *Conn) channelClaims(kind Kind, channel string, claims *tenants.JWTClaim
 func (c *Conn) byConnectionToken(kind Kind, channel string) (allowed, error) {
 	held := c.tokens.Load()
 	if held == nil || held.conn == nil {
-		return allowed{}, complain("Auth info required to subscribe to %s", channel)
+		return allowed{}, complain(console.AuthMissing, "Auth info required to subscribe to %s", channel)
 	}
 	if !allowsSubscribing(held.conn, kind, channel) {
-		return allowed{}, complain("The token of this connection does not allow %s on %s. Add that to its channels and send it by %s, or subscribe with auth.", neededFor(kind), channel, EventAuth)
+		return allowed{}, complain(console.TokenCapability, "The token of this connection does not allow %s on %s. Add that to its channels and send it by %s, or subscribe with auth.", neededFor(kind), channel, EventAuth)
 	}
 	return allowed{onConnection, held.conn}, nil
 }
@@ -78,10 +79,10 @@ func (c *Conn) tokenMember(req *wire.Subscribe, claims *tenants.JWTClaims) (*Mem
 	if req.HasChannelData {
 		id, _, err := wire.DecodeChannelData(req.ChannelData)
 		if err != nil {
-			return nil, complain("%v", err)
+			return nil, complainOf(err, console.ChannelDataInvalid)
 		}
 		if id != claims.Subject {
-			return nil, complain("The user_id in channel_data is not the sub of the token. Send the same, or leave channel_data out.")
+			return nil, complain(console.TokenUserMismatch, "The user_id in channel_data is not the sub of the token. Send the same, or leave channel_data out.")
 		}
 	}
 	return &Member{UserID: claims.Subject, Info: claims.Info}, nil
@@ -105,7 +106,7 @@ func (c *Conn) mayDo(s *subscription, what tenants.Capability) error {
 		claims = held.channels[channel]
 	}
 	if claims == nil || !claims.Allows(channel, what) {
-		return complain("The token behind this subscription does not allow %s on %s. Add that to its capabilities.", what, channel)
+		return complain(console.TokenCapability, "The token behind this subscription does not allow %s on %s. Add that to its capabilities.", what, channel)
 	}
 	return nil
 }

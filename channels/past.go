@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 )
 
@@ -234,7 +235,7 @@ func (h *Hub) refillOnce(ctx context.Context, ch *channel, p *past) (more bool, 
 		return false, err
 	}
 	if run.Head.Epoch != from.Epoch { // all that is left of the new one
-		if run, err = h.history.Read(ctx, ch.topic, keep, Query{Limit: refillEvents, MaxBytes: refillBytes}); err != nil {
+		if run, err = h.history.Read(ctx, ch.topic, keep, Query{After: run.Base, Limit: refillEvents, MaxBytes: refillBytes}); err != nil {
 			return false, err
 		}
 		if run.Head.IsZero() {
@@ -256,7 +257,7 @@ func (h *Hub) takeRun(ch *channel, p *past, known Position, run *Run) (more bool
 	case run.Head.Epoch != p.seen.Epoch:
 		// What came behind the last event of the old epoch nobody can know.
 		h.cut(ch, p)
-		p.seen = Position{Epoch: run.Head.Epoch, Offset: run.Oldest - 1}
+		p.seen = Position{Epoch: run.Head.Epoch, Offset: max(run.Base, run.Oldest-1)}
 		p.recent = nil
 	case run.Head.Epoch == known.Epoch && run.Head.Offset < known.Offset:
 		h.engineLost(ch, p.seen.Epoch)
@@ -306,6 +307,7 @@ func (h *Hub) fill(ch *channel, p *past, evs []Event) error {
 // be told that instead of going on as if nothing had happened.
 func (h *Hub) cut(ch *channel, p *past) {
 	h.stats.historyGaps.Add(1)
+	h.cfg.Console.Note(ch.topic.App, console.Entry{Code: console.EventsMissed, Channel: ch.topic.Channel, Text: messageGap})
 	h.log.Warn("events of a history were missed and are gone", "app", ch.topic.App)
 	h.plane.CloseAll(p.serials, closing(CodeReconnect, messageGap)...)
 }

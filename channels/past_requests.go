@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 	"tidewire/tenants"
@@ -47,34 +48,38 @@ func retentionOf(s *tenants.Settings, channel string) Retention {
 // pastRequest is the answer to tidewire:history.
 func (c *Conn) pastRequest(ctx context.Context, data []byte) error {
 	if !c.serials {
-		return complain("%s needs a connection with tidewire=1 in the query", EventHistory)
+		return complain(console.SerialsNeeded, "%s needs a connection with tidewire=1 in the query", EventHistory)
 	}
 	var req wire.HistoryRequest
 	if err := wire.DecodeHistory(data, &req); err != nil {
-		return complain("Invalid %s message: %v", EventHistory, err)
+		return complain(console.MessageMalformed, "Invalid %s message: %v", EventHistory, err)
 	}
+	return about(c.history(ctx, &req), req.Channel, EventHistory)
+}
+
+func (c *Conn) history(ctx context.Context, req *wire.HistoryRequest) error {
 	i := c.find(req.Channel)
 	if i < 0 {
-		return complain("Cannot read history (connection not subscribed to channel %.164s)", req.Channel)
+		return complain(console.NotSubscribed, "Cannot read history (connection not subscribed to channel %.164s)", req.Channel)
 	}
 	if err := c.mayDo(&c.subs[i], tenants.CapHistory); err != nil {
 		return err
 	}
-	q, epoch, err := historyQuery(&req)
+	q, epoch, err := historyQuery(req)
 	if err != nil {
 		return err
 	}
 	if !c.reads.spend(time.Now(), historyRate) {
-		return &complaint{code: CodeClientEventRate, message: "History request rejected due to rate limit: one connection may make 10 a second. Send fewer."}
+		return &complaint{code: CodeClientEventRate, reason: console.HistoryRate, message: "History request rejected due to rate limit: one connection may make 10 a second. Send fewer."}
 	}
 	run, kept, err := c.hub.History(ctx, c.app(), req.Channel, q)
 	switch {
 	case err != nil:
 		return err
 	case !kept:
-		return complain("%s keeps no history: add a rule to the settings of the app (history)", req.Channel)
+		return complain(console.HistoryOff, "%s keeps no history: add a rule to the settings of the app (history)", req.Channel)
 	case epoch != "" && run.Head.Epoch != epoch:
-		return complain("The history of %s is in another epoch than the serial given: events may have been lost. Ask without it.", req.Channel)
+		return complain(console.HistoryEpoch, "The history of %s is in another epoch than the serial given: events may have been lost. Ask without it.", req.Channel)
 	}
 	events, next := run.Page(q.Backwards)
 	c.line.Send(fanout.NewText(wire.AppendHistory(room(256), req.Channel, req.ID, events, next)))
@@ -93,7 +98,7 @@ func historyQuery(req *wire.HistoryRequest) (q Query, epoch string, err error) {
 	}
 	pos, err := ParsePosition(bound)
 	if err != nil {
-		return q, "", complain("Invalid %s message: %v", EventHistory, wire.ErrHistoryBound)
+		return q, "", complain(console.ResumeInvalid, "Invalid %s message: %v", EventHistory, wire.ErrHistoryBound)
 	}
 	if q.Backwards {
 		q.Before = max(pos.Offset, 1)

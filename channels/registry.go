@@ -19,6 +19,7 @@ type channel struct {
 	cache  *lastEvent        // static; cache channels only
 	usage  *tenants.AppUsage // static; nil if nothing is counted
 	count  localCount
+	hear   func(*Event) // static; not nil: the node itself listens, no client can
 	// past is nil until an event of a history, or a client that is told serials, comes.
 	past atomic.Pointer[past]
 
@@ -47,6 +48,7 @@ type registry struct {
 	linger  time.Duration
 	load    func(context.Context, *channel) error // makes a channel ready once the broker is subscribed
 	meters  *tenants.Meters                       // nil if nothing is counted
+	hear    map[Topic]func(*Event)                // static: what the node itself listens to
 	stripes [Partitions]stripe
 }
 
@@ -104,7 +106,7 @@ func (r *registry) acquire(ctx context.Context, t Topic) (*channel, error) {
 
 func (r *registry) newChannel(t Topic) *channel {
 	kind, _ := Classify(t.Channel) // an internal topic has no kind
-	ch := &channel{topic: t, kind: kind, group: r.plane.NewGroup(), refs: 1, ready: make(chan struct{})}
+	ch := &channel{topic: t, kind: kind, group: r.plane.NewGroup(), refs: 1, ready: make(chan struct{}), hear: r.hear[t]}
 	ch.count.turn = make(chan struct{}, 1)
 	ch.usage = r.meters.Find(t.App) // there from the first connection on
 	if kind.Presence() {
@@ -210,13 +212,18 @@ func (r *registry) sweep(ctx context.Context, st *stripe, before time.Time) {
 	}
 }
 
-// count returns how many topics this node is subscribed to.
+// count returns how many topics this node is subscribed to for its clients.
 func (r *registry) count() int {
 	n := 0
 	for i := range r.stripes {
 		r.stripes[i].mu.RLock()
 		n += len(r.stripes[i].channels)
 		r.stripes[i].mu.RUnlock()
+	}
+	for t := range r.hear {
+		if r.find(t) != nil {
+			n--
+		}
 	}
 	return n
 }

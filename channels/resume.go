@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 )
@@ -52,12 +53,12 @@ func (c *Conn) wishOf(req *wire.Subscribe) (w wish, err error) {
 		return w, nil
 	}
 	if !c.serials {
-		return w, complain("resume and rewind need a connection that is told serials: connect with tidewire=1 in the query")
+		return w, complain(console.SerialsNeeded, "resume and rewind need a connection that is told serials: connect with tidewire=1 in the query")
 	}
 	w.rewind = req.Rewind
 	if req.Resume != "" {
 		if w.resume, err = ParsePosition(req.Resume); err != nil {
-			return w, complain("%v (subscribing to %s)", wire.ErrResume, req.Channel)
+			return w, complain(console.ResumeInvalid, "%v (subscribing to %s)", wire.ErrResume, req.Channel)
 		}
 	}
 	return w, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 	"tidewire/tenants"
@@ -31,18 +32,18 @@ type signedIn struct {
 func (c *Conn) signin(ctx context.Context, data []byte) error {
 	var req wire.Signin
 	if err := wire.DecodeSignin(data, &req); err != nil {
-		return complain("Invalid sign-in message: %v", err)
+		return complain(console.MessageMalformed, "Invalid sign-in message: %v", err)
 	}
 	app := c.app()
 	if err := tenants.VerifyUserAuth(app, req.Auth, string(c.id), req.UserData); err != nil {
-		return complain("%v", err)
+		return complainOf(err, console.AuthMalformed)
 	}
 	id, info, watchlist, err := wire.DecodeUserData(req.UserData)
 	if err != nil {
-		return complain("%v", err)
+		return complainOf(err, console.UserDataInvalid)
 	}
 	if c.user != nil && c.user.id != id {
-		return complain("Connection already signed in as user %s", c.user.id)
+		return complain(console.SignedInAsAnother, "Connection already signed in as user %s", c.user.id)
 	}
 	if c.user == nil {
 		c.user = &signedIn{id: id, info: info}
@@ -52,6 +53,7 @@ func (c *Conn) signin(ctx context.Context, data []byte) error {
 		}
 	}
 	c.authorized()
+	c.note(console.Entry{Code: console.SignedIn, User: id})
 	c.line.Send(fanout.NewText(wire.AppendSigninSuccess(room(96+2*len(req.UserData)), req.UserData)))
 	if !app.Settings.WatchlistEvents || len(watchlist) == 0 || c.user.watch != nil {
 		return nil
@@ -69,7 +71,7 @@ func (c *Conn) watch(ctx context.Context, ids []string) error {
 		return fmt.Errorf("watch: %w", err)
 	}
 	if tooMany {
-		return &complaint{code: CodeWatchlistLimit, message: "Watchlist limit exceeded. Only the first 100 user IDs are accepted."}
+		return &complaint{code: CodeWatchlistLimit, reason: console.WatchlistLimit, message: "Watchlist limit exceeded. Only the first 100 user IDs are accepted."}
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"unique"
 
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
@@ -37,22 +39,49 @@ func (sp *space) all() []*Conn {
 }
 
 // seat takes a seat for c, where nodes share them, and admits it.
-func (h *Hub) seat(app *tenants.App, c *Conn) *Refusal {
-	if h.cfg.Seats == nil {
-		return h.admit(app, c)
+func (h *Hub) seat(e *Entry, c *Conn) *Refusal {
+	if h.seated(e.App) {
+		if err := h.cfg.Seats.Take(context.Background(), e.App); err != nil {
+			return overConnections(err)
+		}
 	}
-	if err := h.cfg.Seats.Take(context.Background(), app); err != nil {
-		return Refuse(CodeOverQuota, "%v", err)
-	}
-	refusal := h.admit(app, c)
+	refusal := h.admit(e, c)
 	if refusal != nil {
-		h.cfg.Seats.Free(app.TenantID, app.ID)
+		if h.seated(e.App) {
+			h.cfg.Seats.Free(e.App.TenantID, e.App.ID)
+		}
+		return refusal
+	}
+	if refusal = h.recheck(c); refusal != nil {
+		h.expel(c)
 	}
 	return refusal
 }
 
+// recheck judges a connection just admitted by the app as it is now: a change
+// made since the gate looked may have been told before it was among those to
+// close.
+func (h *Hub) recheck(c *Conn) *Refusal {
+	was := c.app()
+	if h.cfg.Newest == nil || was.ID == tenants.ConsoleAppID {
+		return nil
+	}
+	now := h.cfg.Newest(was.ID)
+	switch now {
+	case nil: // deleted, or too busy changing to be remembered
+		return Unknown()
+	case was:
+		return nil
+	}
+	for was.Version < now.Version && !c.space.app.CompareAndSwap(was, now) {
+		was = c.app()
+	}
+	return c.by.Value().servable(now)
+}
+
 // admit adds c to its app's space, or says why it may not be there.
-func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
+func (h *Hub) admit(e *Entry, c *Conn) *Refusal {
+	app := e.App
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
@@ -60,7 +89,7 @@ func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 	}
 	sp := h.spaces[app.ID]
 	if sp == nil {
-		sp = &space{conns: make(map[SocketID]*Conn), usage: h.cfg.Meters.App(app)}
+		sp = &space{conns: make(map[SocketID]*Conn), usage: h.usageOf(app)}
 		sp.app.Store(app)
 		h.spaces[app.ID] = sp
 	}
@@ -75,18 +104,16 @@ func (h *Hub) admit(app *tenants.App, c *Conn) *Refusal {
 	if len(sp.conns) >= limit {
 		return Refuse(CodeOverQuota, "App %s has %d connections, the most it allows. Close some, or raise max_connections.", app.ID, limit)
 	}
-	if h.cfg.Seats != nil {
+	if h.seated(app) {
 		sp.usage.Connected()
 	} else if err := sp.usage.Connect(app); err != nil { // all apps of the tenant together
 		if len(sp.conns) == 0 {
 			delete(h.spaces, app.ID)
 		}
-		return Refuse(CodeOverQuota, "%v", err)
+		return overConnections(err)
 	}
 	c.space = sp
-	if key := app.Key(c.key); key != nil {
-		c.key = key.Key // the one given may be a part of the whole request
-	}
+	c.by = unique.Make(entrance{key: e.Key, origin: e.Origin})
 	sp.conns[c.id] = c
 	return nil
 }
@@ -100,7 +127,7 @@ func (h *Hub) expel(c *Conn) {
 	defer sp.mu.Unlock()
 	delete(sp.conns, c.id)
 	sp.usage.Disconnect()
-	if app := sp.app.Load(); h.cfg.Seats != nil {
+	if app := sp.app.Load(); h.seated(app) {
 		h.cfg.Seats.Free(app.TenantID, app.ID)
 	}
 	if len(sp.conns) == 0 {
@@ -126,11 +153,29 @@ func (h *Hub) AppChanged(was, now *tenants.App) {
 	if now != nil {
 		sp.app.Store(now)
 	}
+	judged := make(map[unique.Handle[entrance]]*Refusal)
 	for _, c := range sp.all() {
-		if r := Servable(now, c.key); r != nil {
+		r, known := judged[c.by]
+		if !known {
+			r = c.by.Value().servable(now)
+			judged[c.by] = r
+		}
+		if r != nil {
 			c.Close(r)
 		}
 	}
+}
+
+// servable says why app, which may be nil, does not serve connections that came
+// in like that; nil if it does.
+func (e entrance) servable(app *tenants.App) *Refusal {
+	if r := Servable(app, e.key); r != nil {
+		return r
+	}
+	if !app.Settings.OriginAllowed(e.origin) {
+		return originRefused(e.origin)
+	}
+	return nil
 }
 
 // Servable says why app, which may be nil, does not serve connections made with
@@ -138,13 +183,13 @@ func (h *Hub) AppChanged(was, now *tenants.App) {
 func Servable(app *tenants.App, key string) *Refusal {
 	switch {
 	case app == nil:
-		return Refuse(CodeAppUnknown, "This app was deleted.")
+		return Refuse(CodeAppUnknown, "This app was deleted.").For(console.AppDeleted)
 	case app.TenantStatus == tenants.TenantSuspended || app.TenantStatus == tenants.TenantClosing:
-		return Refuse(CodeAppDisabled, "The owner of this app is %s.", app.TenantStatus)
+		return Refuse(CodeAppDisabled, "The owner of this app is %s.", app.TenantStatus).For(console.TenantSuspended)
 	case !app.Serving():
 		return Refuse(CodeAppDisabled, "Application disabled")
 	case app.Key(key) == nil:
-		return Refuse(CodeAppUnknown, "App key %s was revoked.", key)
+		return Refuse(CodeAppUnknown, "App key %s was revoked.", key).For(console.KeyRevoked)
 	}
 	return nil
 }

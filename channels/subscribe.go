@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 	"tidewire/tenants"
@@ -14,30 +15,34 @@ import (
 func (c *Conn) subscribe(ctx context.Context, data []byte) error {
 	var req wire.Subscribe
 	if err := wire.DecodeSubscribe(data, &req); err != nil {
-		return complain("Invalid subscribe message: %v", err)
+		return complain(console.MessageMalformed, "Invalid subscribe message: %v", err)
 	}
+	return about(c.subscribeTo(ctx, &req), req.Channel, "")
+}
+
+func (c *Conn) subscribeTo(ctx context.Context, req *wire.Subscribe) error {
 	kind, err := Classify(req.Channel)
 	if err != nil {
-		return complain("%v", err)
+		return complainOf(err, console.ChannelNameInvalid)
 	}
 	if c.find(req.Channel) >= 0 {
-		return complain("Existing subscription to channel %s", req.Channel)
+		return complain(console.AlreadySubscribed, "Existing subscription to channel %s", req.Channel)
 	}
 	app := c.app()
 	if limit := app.Limits.Effective().MaxChannelsPerConnection; len(c.subs) >= limit {
-		return complain(messageTooManyChannels, limit)
+		return complain(console.ChannelLimit, messageTooManyChannels, limit)
 	}
-	w, err := c.wishOf(&req)
+	w, err := c.wishOf(req)
 	if err != nil {
 		return err
 	}
-	by, err := c.authorize(ctx, app, kind, &req)
+	by, err := c.authorize(ctx, app, kind, req)
 	if err != nil {
 		return err
 	}
 	var m *Member
 	if kind.Presence() {
-		if m, err = c.memberOf(app, &req, by); err != nil {
+		if m, err = c.memberOf(app, req, by); err != nil {
 			return err
 		}
 	}
@@ -50,7 +55,7 @@ func (c *Conn) authorize(ctx context.Context, app *tenants.App, kind Kind, req *
 	switch {
 	case kind.ServerToUser():
 		if c.user == nil || c.user.id != ServerToUserID(req.Channel) {
-			return by, complain("Only the user signed in as %s on this connection may subscribe to %s", ServerToUserID(req.Channel), req.Channel)
+			return by, complain(console.NotThatUser, "Only the user signed in as %s on this connection may subscribe to %s", ServerToUserID(req.Channel), req.Channel)
 		}
 		return by, nil
 	case !kind.NeedsAuth():
@@ -61,7 +66,7 @@ func (c *Conn) authorize(ctx context.Context, app *tenants.App, kind Kind, req *
 		by, err = c.byChannelToken(ctx, app, kind, req)
 	default:
 		if err = tenants.VerifyChannelAuth(app, req.Auth, string(c.id), req.Channel, req.ChannelData); err != nil {
-			err = complain("%v", err)
+			err = complainOf(err, console.AuthSignature)
 		}
 	}
 	if err == nil {
@@ -80,16 +85,16 @@ func (c *Conn) memberOf(app *tenants.App, req *wire.Subscribe, by allowed) (*Mem
 	case req.HasChannelData:
 		id, info, err := wire.DecodeChannelData(req.ChannelData)
 		if err != nil {
-			return nil, complain("%v", err)
+			return nil, complainOf(err, console.ChannelDataInvalid)
 		}
 		m = Member{UserID: id, Info: info}
 	case c.user != nil:
 		m = Member{UserID: c.user.id, Info: c.user.info}
 	default:
-		return nil, complain("%s is a presence channel and subscription must include channel_data", req.Channel)
+		return nil, complain(console.ChannelDataMissing, "%s is a presence channel and subscription must include channel_data", req.Channel)
 	}
 	if limit := app.Limits.Effective().MaxPresenceInfoBytes; len(m.Info) > limit {
-		return nil, complain("user_info has %d bytes, and this app allows %d (max_presence_info_bytes)", len(m.Info), limit)
+		return nil, complain(console.UserInfoTooLarge, "user_info has %d bytes, and this app allows %d (max_presence_info_bytes)", len(m.Info), limit)
 	}
 	return &m, nil
 }
@@ -106,7 +111,7 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, 
 	if err := c.join(ctx, &s, app, m, w); err != nil {
 		c.hub.registry.release(ch)
 		if errors.Is(err, ErrFull) {
-			return complain("%s has %d members, the most this app allows (max_presence_members)", t.Channel, app.Limits.Effective().MaxPresenceMembers)
+			return complain(console.PresenceFull, "%s has %d members, the most this app allows (max_presence_members)", t.Channel, app.Limits.Effective().MaxPresenceMembers)
 		}
 		return err
 	}
@@ -118,6 +123,7 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, 
 	if err := c.hub.counted(ctx, ch, 1); err != nil {
 		c.hub.log.WarnContext(ctx, "subscription not counted yet", "app", app.ID, "error", err)
 	}
+	c.subscribed(t, s.userID)
 	return nil
 }
 
@@ -179,11 +185,12 @@ func (h *Hub) cacheMiss(t Topic) func() {
 func (c *Conn) unsubscribe(ctx context.Context, data []byte) error {
 	channel, err := wire.DecodeUnsubscribe(data)
 	if err != nil {
-		return complain("Invalid unsubscribe message: %v", err)
+		return complain(console.MessageMalformed, "Invalid unsubscribe message: %v", err)
 	}
 	i := c.find(channel)
 	if i >= 0 {
 		c.leaveAt(ctx, i)
+		c.note(console.Entry{Code: console.Unsubscribed, Channel: channel})
 	}
 	return nil
 }
@@ -201,6 +208,11 @@ func (c *Conn) leaveAt(ctx context.Context, i int) {
 // be told now it is told later.
 func (c *Conn) leave(ctx context.Context, s *subscription) {
 	s.member.Leave()
+	c.gone(ctx, s)
+}
+
+// gone is what is left of leave for who hears nothing any more.
+func (c *Conn) gone(ctx context.Context, s *subscription) {
 	h := c.hub
 	if s.rests == onChannel {
 		c.letGo(s.channel.topic.Channel)

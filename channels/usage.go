@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/tenants"
 )
@@ -79,6 +80,9 @@ func (h *Hub) Publish(ctx context.Context, app *tenants.App, evs []Event) ([]Pos
 	}
 	positions, err := h.publish(ctx, app, evs)
 	usage.Published(taken(len(evs), err))
+	if feed := h.cfg.Console.Of(app.ID); feed != nil && err == nil {
+		notePublished(feed, evs)
+	}
 	return positions, err
 }
 
@@ -109,14 +113,14 @@ func (h *Hub) CountQuery(app *tenants.App) { h.cfg.Meters.App(app).Queried() }
 
 // publishClientEvent publishes what a client sent. Its rate was checked on its
 // connection; here it takes part in the messages of the day only.
-func (c *Conn) publishClientEvent(ctx context.Context, app *tenants.App, ev Event) error {
+func (c *Conn) publishClientEvent(ctx context.Context, app *tenants.App, evs []Event) error {
 	if err := c.space.usage.Quota(app); err != nil {
-		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the messages of today are used up (max_messages_per_day). Try again after 00:00 UTC."}
+		return &complaint{code: CodeClientEventRate, reason: console.ClientMessagesUsed, message: "Client event rejected: the messages of today are used up (max_messages_per_day). Try again after 00:00 UTC."}
 	}
 	if err := c.space.usage.Fanout(app); err != nil {
-		return &complaint{code: CodeClientEventRate, message: "Client event rejected: the apps of this account deliver more than its plan allows (max_deliveries_per_second). Send it again in a moment."}
+		return &complaint{code: CodeClientEventRate, reason: console.ClientDeliveryLimit, message: "Client event rejected: the apps of this account deliver more than its plan allows (max_deliveries_per_second). Send it again in a moment."}
 	}
-	_, err := c.hub.publish(ctx, app, []Event{ev})
+	_, err := c.hub.publish(ctx, app, evs)
 	if err == nil {
 		c.space.usage.ClientEvent()
 	}

@@ -325,7 +325,10 @@ func BenchmarkPublish(b *testing.B) {
 			ctx, cancel := context.WithCancel(context.Background())
 			done := make(chan error, 1)
 			go func() { done <- hub.Run(ctx) }()
-			defer func() { cancel(); <-done }()
+			defer func() {
+				cancel()
+				require.NoError(b, <-done)
+			}()
 			app := meteredApp("1", "tn_a")
 			evs := []channels.Event{{Topic: channels.Topic{App: "1", Channel: "news"}, Name: "e", Data: []byte(`"data"`)}}
 			for hub.TerminateUser(ctx, app, "u") != nil {

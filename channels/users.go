@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 	"tidewire/channels/wire"
 	"tidewire/tenants"
@@ -145,7 +146,7 @@ func (h *Hub) userChanged(ev *Event) {
 	case Terminate:
 		if u := sp.users[id]; u != nil {
 			for c := range u.conns {
-				c.Close(&Refusal{Code: CodeUnauthorized, Message: "You got disconnected by the app."})
+				c.Close(&Refusal{Code: CodeUnauthorized, Message: "You got disconnected by the app.", Reason: console.UserTerminated})
 			}
 		}
 	case CountChanged:

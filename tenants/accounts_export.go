@@ -120,6 +120,66 @@ func listPart[T any](list func(context.Context, string) ([]T, error)) func(conte
 }
 
 func (a *Accounts) exportApps(ctx context.Context, tenantID string, emit func(any) error) error {
+	return a.eachApp(ctx, tenantID, func(app *App) error {
+		return emit(exportedApp{app.ID, audited(app), app.Keys, app.CreatedAt})
+	})
+}
+
+// UsageReader tells what was used, as [UsageStep]s.
+type UsageReader interface {
+	Usage(ctx context.Context, q UsageQuery) ([]UsageStep, error)
+}
+
+// exportedUsage is what an app used on one day.
+type exportedUsage struct {
+	AppID AppID `json:"app_id"`
+	UsageStep
+}
+
+// exportedRevocation is a token of an app's users that was taken back.
+type exportedRevocation struct {
+	AppID AppID `json:"app_id"`
+	Revocation
+}
+
+// KeptElsewhere are the parts of an export that other stores hold: usage by day,
+// and the tokens of users that were revoked.
+func (a *Accounts) KeptElsewhere(usage UsageReader, revocations RevocationSource) []ExportPart {
+	return []ExportPart{
+		{"usage", func(ctx context.Context, tenantID string, emit func(any) error) error {
+			to := a.now().Add(time.Minute)
+			return a.eachApp(ctx, tenantID, func(app *App) error {
+				steps, err := usage.Usage(ctx, UsageQuery{
+					TenantID: tenantID, App: app.ID, From: to.Add(-MaxUsageDays * 24 * time.Hour), To: to, Span: ByDay,
+				})
+				if err != nil {
+					return err
+				}
+				return emitEach(steps, emit, func(s UsageStep) any { return exportedUsage{app.ID, s} })
+			})
+		}},
+		{"revocations", func(ctx context.Context, tenantID string, emit func(any) error) error {
+			return a.eachApp(ctx, tenantID, func(app *App) error {
+				list, err := revocations.Revocations(ctx, app.ID)
+				if err != nil {
+					return err
+				}
+				return emitEach(list, emit, func(r Revocation) any { return exportedRevocation{app.ID, r} })
+			})
+		}},
+	}
+}
+
+func emitEach[T any](list []T, emit func(any) error, as func(T) any) error {
+	for _, v := range list {
+		if err := emit(as(v)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Accounts) eachApp(ctx context.Context, tenantID string, do func(*App) error) error {
 	var after AppID
 	for {
 		page, err := a.store.Apps(ctx, tenantID, after, maxPage)
@@ -127,8 +187,7 @@ func (a *Accounts) exportApps(ctx context.Context, tenantID string, emit func(an
 			return err
 		}
 		for _, app := range page {
-			x := exportedApp{app.ID, audited(app), app.Keys, app.CreatedAt}
-			if err := emit(x); err != nil {
+			if err := do(app); err != nil {
 				return err
 			}
 		}

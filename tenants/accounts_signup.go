@@ -202,13 +202,14 @@ func freeSlug(ctx context.Context, tx AccountWriter, name string) (string, error
 }
 
 // throttleSignUp counts the attempt before any costly work, for the address and
-// for the network it is in.
+// for the network it is in. What an address may not do costs its network nothing:
+// it would shut its neighbours out.
 func (a *Accounts) throttleSignUp(ctx context.Context, m Meta) error {
 	address, network := addressBuckets(m.IP)
-	return a.throttle(ctx,
-		budget{"signup:address:" + address, a.opts.TenantsPerIP, 24 * time.Hour},
-		budget{"signup:network:" + network, 10 * a.opts.TenantsPerIP, 24 * time.Hour},
-	)
+	if err := a.throttle(ctx, budget{"signup:address:" + address, a.opts.TenantsPerIP, 24 * time.Hour}); err != nil {
+		return err
+	}
+	return a.throttle(ctx, budget{"signup:network:" + network, 10 * a.opts.TenantsPerIP, 24 * time.Hour})
 }
 
 // addressBuckets names the address and the network of a client for counting. One

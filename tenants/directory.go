@@ -120,6 +120,14 @@ func (d *Directory) ByID(ctx context.Context, id AppID) (*App, error) {
 	return d.miss(ctx, lookup{id: id})
 }
 
+// Cached returns the app of that id as it is in memory, nil if it is not. It
+// never waits.
+func (d *Directory) Cached(id AppID) *App {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.byID[id].app
+}
+
 // OnChange has fn called after a cached app was changed, with after == nil when
 // it was deleted. Calls come from Run's goroutine, one at a time and in order,
 // and no lock is held. An app nobody has asked for gives no call.

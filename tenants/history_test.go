@@ -16,11 +16,27 @@ func TestHistoryOf(t *testing.T) {
 		pattern, channel string
 		want             bool
 	}{
-		{"orders", "orders", true}, {"orders", "orders-1", false}, {"*", "anything", true}, {"*", "#server-to-user-1", true},
-		{"orders-*", "orders-", true}, {"orders-*", "orders-1", true}, {"orders-*", "order-1", false},
-		{"*-log", "a-log", true}, {"*-log", "-log", true}, {"*-log", "a-log-b", false}, {"*-log", "log", false},
-		{"a*b*c", "abc", true}, {"a*b*c", "axxbxxc", true}, {"a*b*c", "acb", false}, {"a*b*c", "abcbc", true},
-		{"a*a", "a", false}, {"a*a", "aa", true}, {"**", "", true}, {"a**b", "ab", true}, {"*ab*ab", "xabab", true}, {"*ab*ab", "ab", false},
+		{"orders", "orders", true},
+		{"orders", "orders-1", false},
+		{"*", "anything", true},
+		{"*", "#server-to-user-1", true},
+		{"orders-*", "orders-", true},
+		{"orders-*", "orders-1", true},
+		{"orders-*", "order-1", false},
+		{"*-log", "a-log", true},
+		{"*-log", "-log", true},
+		{"*-log", "a-log-b", false},
+		{"*-log", "log", false},
+		{"a*b*c", "abc", true},
+		{"a*b*c", "axxbxxc", true},
+		{"a*b*c", "acb", false},
+		{"a*b*c", "abcbc", true},
+		{"a*a", "a", false},
+		{"a*a", "aa", true},
+		{"**", "", true},
+		{"a**b", "ab", true},
+		{"*ab*ab", "xabab", true},
+		{"*ab*ab", "ab", false},
 	} {
 		s := tenants.Settings{History: []tenants.HistoryRule{{Pattern: c.pattern, MaxMessages: 1}}}
 		require.Equal(t, c.want, s.HistoryOf(c.channel) != nil, "%q on %q", c.pattern, c.channel)

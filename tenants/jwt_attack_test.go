@@ -34,7 +34,8 @@ var jwtKeys = sync.OnceValue(func() (k struct {
 	rsa, otherRSA *rsa.PrivateKey
 	p256, p384    *ecdsa.PrivateKey
 	ed            ed25519.PrivateKey
-}) {
+},
+) {
 	must := func(err error) {
 		if err != nil {
 			panic(err)

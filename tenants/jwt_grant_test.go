@@ -127,8 +127,17 @@ func validPattern(p string) bool {
 
 func FuzzChannelPatterns(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"private-*", "private-a"}, {"private-*-b", "private-a-b"}, {"*-*-*", "a-b-c"}, {"a*b", "ab"}, {"**", "a"},
-		{"*.*", "a.b.c"}, {"private-*-*.*", "private-a-b.c-d"}, {"", ""}, {"*", ""}, {"a.*", "a."}, {"ü*", "ü"},
+		{"private-*", "private-a"},
+		{"private-*-b", "private-a-b"},
+		{"*-*-*", "a-b-c"},
+		{"a*b", "ab"},
+		{"**", "a"},
+		{"*.*", "a.b.c"},
+		{"private-*-*.*", "private-a-b.c-d"},
+		{"", ""},
+		{"*", ""},
+		{"a.*", "a."},
+		{"ü*", "ü"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

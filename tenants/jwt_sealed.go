@@ -100,8 +100,10 @@ func (s *JWTSettings) keepSecrets(current JWTSettings) error {
 		kept := s.like(issuer, func(i *JWTIssuer) bool { return i.keepSecret })
 		had := current.like(issuer, func(i *JWTIssuer) bool { return !i.Secret.IsZero() })
 		if len(kept) == 0 || len(kept) != len(had) {
-			return &InvalidError{fmt.Sprintf("settings.jwt.issuers[%d].secret", n),
-				"cannot be told from secret_set: the issuer, audience and algorithms must be those of a secret that is stored; give the secret again"}
+			return &InvalidError{
+				fmt.Sprintf("settings.jwt.issuers[%d].secret", n),
+				"cannot be told from secret_set: the issuer, audience and algorithms must be those of a secret that is stored; give the secret again",
+			}
 		}
 		for k := range kept {
 			kept[k].Secret, kept[k].keepSecret = had[k].Secret, false

@@ -184,8 +184,10 @@ func (r *manifestRun) changeTenant(ctx context.Context, tenant *Tenant, t Manife
 	}
 	changed := false
 	for _, f := range []struct{ field, from, to string }{
-		{"name", before.Name, tenant.Name}, {"plan", before.Plan, tenant.Plan},
-		{"status", string(before.Status), string(tenant.Status)}, {"status_reason", before.StatusReason, tenant.StatusReason},
+		{"name", before.Name, tenant.Name},
+		{"plan", before.Plan, tenant.Plan},
+		{"status", string(before.Status), string(tenant.Status)},
+		{"status_reason", before.StatusReason, tenant.StatusReason},
 	} {
 		if f.from != f.to {
 			changed = true

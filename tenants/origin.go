@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// MaxOriginBytes is the longest origin that can be allowed.
+const MaxOriginBytes = 255
+
 // originPattern is one entry of allowed_origins, or one Origin header, in parts.
 type originPattern struct {
 	scheme    string // empty = any
@@ -64,7 +67,7 @@ func portOr(port, scheme string) string {
 // parseOriginPattern takes an entry apart, or says what is wrong with it.
 func parseOriginPattern(entry string) (p originPattern, reason string) {
 	const want = `must look like "https://app.example.com", "https://*.example.com:8443" or "example.com"`
-	if len(entry) > 255 {
+	if len(entry) > MaxOriginBytes {
 		return p, "must be at most 255 characters"
 	}
 	// Before lower-casing, which turns some foreign letters into Latin ones.

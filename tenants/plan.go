@@ -106,8 +106,10 @@ func (p Plan) Validate() error {
 	highest := ceilings.fields()
 	for i, f := range p.fields() {
 		if high := *highest[i].value; *f.value < 0 || *f.value > high {
-			return &InvalidError{"plan." + f.name,
-				fmt.Sprintf("must be from 1 to %d, or 0 for that ceiling, not %d", high, *f.value)}
+			return &InvalidError{
+				"plan." + f.name,
+				fmt.Sprintf("must be from 1 to %d, or 0 for that ceiling, not %d", high, *f.value),
+			}
 		}
 	}
 	return nil
@@ -153,8 +155,10 @@ func (p Plan) check(before, after Limits) error {
 	most, old := p.Limits.fields(), before.fields()
 	for i, f := range after.fields() {
 		if high := *most[i].value; high > 0 && *f.value > high && *f.value != *old[i].value {
-			return &InvalidError{"limits." + f.name,
-				fmt.Sprintf("must be at most %d, which is what plan %s allows, not %d", high, p.Name, *f.value)}
+			return &InvalidError{
+				"limits." + f.name,
+				fmt.Sprintf("must be at most %d, which is what plan %s allows, not %d", high, p.Name, *f.value),
+			}
 		}
 	}
 	return nil

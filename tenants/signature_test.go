@@ -42,22 +42,38 @@ func TestVerifyRequestVectors(t *testing.T) {
 		name, method, path, query, body, key, secret, signature string
 		now                                                     int64
 	}{
-		{"docs trigger", "POST", "/apps/3/events", "body_md5=ec365a775a4cd0599faeb73354201b6f", body, docsKey, docsSecret,
-			"da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c", 1353088179},
-		{"channels, filter and info", "GET", "/apps/102015/channels", "filter_by_prefix=presence-&info=user_count", "", goKey, goSecret,
-			"4d8a02edcc8a758b0162cd6da690a9a45fb8ae326a276dca1e06a0bc42796c11", 1427034994},
-		{"channels, filter", "GET", "/apps/102015/channels", "filter_by_prefix=presence-", "", goKey, goSecret,
-			"b540383af4582af5fbb5df7be5472d54bd0838c9c2021c7743062568839e6f97", 1427036577},
-		{"channels", "GET", "/apps/102015/channels", "", "", goKey, goSecret,
-			"df89248f87f6e6d028925e0b04d60f316527a865992ace6936afa91281d8bef0", 1427036787},
-		{"one channel, comma raw", "GET", "/apps/102015/channels/presence-session-d41a439c438a100756f5-4bf35003e819bb138249-ROpCFmgFhXY", "info=user_count,subscription_count", "", goKey, goSecret,
-			"f93ceb31f396aef336226efe512aaf339bd5e39c7c2c04b81cc8681dc16ee785", 1427053326},
-		{"one channel, comma escaped", "GET", "/apps/102015/channels/presence-session-d41a439c438a100756f5-4bf35003e819bb138249-ROpCFmgFhXY", "info=user_count%2Csubscription_count", "", goKey, goSecret,
-			"f93ceb31f396aef336226efe512aaf339bd5e39c7c2c04b81cc8681dc16ee785", 1427053326},
-		{"users", "GET", "/apps/102015/channels/presence-session-d41a439c438a100756f5-4bf35003e819bb138249-nYJLy67qh52/users", "", "", goKey, goSecret,
-			"207feaf4e8efeb24e5f148011704251bf90e2059a5f97a3eb52d06178b11feca", 1427053709},
-		{"python GET with body_md5", "GET", "/apps/102015/channels", "body_md5=d41d8cd98f00b204e9800998ecf8427e", "", goKey, goSecret,
-			"8838f6685b6b67bc91218f48e30c85006a2bb2438341c8aaf13bcffffd051fce", 1427036787},
+		{
+			"docs trigger", "POST", "/apps/3/events", "body_md5=ec365a775a4cd0599faeb73354201b6f", body, docsKey, docsSecret,
+			"da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c", 1353088179,
+		},
+		{
+			"channels, filter and info", "GET", "/apps/102015/channels", "filter_by_prefix=presence-&info=user_count", "", goKey, goSecret,
+			"4d8a02edcc8a758b0162cd6da690a9a45fb8ae326a276dca1e06a0bc42796c11", 1427034994,
+		},
+		{
+			"channels, filter", "GET", "/apps/102015/channels", "filter_by_prefix=presence-", "", goKey, goSecret,
+			"b540383af4582af5fbb5df7be5472d54bd0838c9c2021c7743062568839e6f97", 1427036577,
+		},
+		{
+			"channels", "GET", "/apps/102015/channels", "", "", goKey, goSecret,
+			"df89248f87f6e6d028925e0b04d60f316527a865992ace6936afa91281d8bef0", 1427036787,
+		},
+		{
+			"one channel, comma raw", "GET", "/apps/102015/channels/presence-session-d41a439c438a100756f5-4bf35003e819bb138249-ROpCFmgFhXY", "info=user_count,subscription_count", "", goKey, goSecret,
+			"f93ceb31f396aef336226efe512aaf339bd5e39c7c2c04b81cc8681dc16ee785", 1427053326,
+		},
+		{
+			"one channel, comma escaped", "GET", "/apps/102015/channels/presence-session-d41a439c438a100756f5-4bf35003e819bb138249-ROpCFmgFhXY", "info=user_count%2Csubscription_count", "", goKey, goSecret,
+			"f93ceb31f396aef336226efe512aaf339bd5e39c7c2c04b81cc8681dc16ee785", 1427053326,
+		},
+		{
+			"users", "GET", "/apps/102015/channels/presence-session-d41a439c438a100756f5-4bf35003e819bb138249-nYJLy67qh52/users", "", "", goKey, goSecret,
+			"207feaf4e8efeb24e5f148011704251bf90e2059a5f97a3eb52d06178b11feca", 1427053709,
+		},
+		{
+			"python GET with body_md5", "GET", "/apps/102015/channels", "body_md5=d41d8cd98f00b204e9800998ecf8427e", "", goKey, goSecret,
+			"8838f6685b6b67bc91218f48e30c85006a2bb2438341c8aaf13bcffffd051fce", 1427036787,
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -114,8 +130,11 @@ func TestVerifyRequestWindow(t *testing.T) {
 		offset int64
 		want   string
 	}{
-		{0, ""}, {599, ""}, {-599, ""},
-		{600, "it is 600 s ahead of the server"}, {-600, "it is 600 s behind the server"},
+		{0, ""},
+		{599, ""},
+		{-599, ""},
+		{600, "it is 600 s ahead of the server"},
+		{-600, "it is 600 s behind the server"},
 		{-86400, "it is 86400 s behind the server"},
 	} {
 		signed := tenants.SignRequest(tenants.NewSecret("s"), "k", "GET", "/apps/1", nil, nil, time.Unix(now.Unix()+c.offset, 0))
@@ -173,9 +192,11 @@ func TestPathForms(t *testing.T) {
 		_, err := tenants.StringToSign("GET", path, "")
 		require.NoError(t, err, path)
 	}
-	for _, path := range []string{"", "apps/1", "//apps/1", "/apps//1", "/apps/1/", "/apps/./1", "/apps/../1", "/apps/%2e%2e/1", "/apps/1/%2E",
+	for _, path := range []string{
+		"", "apps/1", "//apps/1", "/apps//1", "/apps/1/", "/apps/./1", "/apps/../1", "/apps/%2e%2e/1", "/apps/1/%2E",
 		"/apps%2f1", "/apps%2F1", "/apps%5C1", "/apps\\1", "/apps/%zz", "/apps/%2", "/apps/1?x", "/apps/1#x", "/apps/ 1", "/apps/é", "/apps/%00", "/apps/%0a",
-		"/" + strings.Repeat("a", 9000)} {
+		"/" + strings.Repeat("a", 9000),
+	} {
 		_, err := tenants.StringToSign("GET", path, "")
 		require.ErrorContains(t, err, "Invalid path", path)
 	}

@@ -53,8 +53,10 @@ func TestUsageIsAddedUp(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		want := tenants.UsageHour{
 			TenantID: "tn_a", App: "1", Hour: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
-			Counts: tenants.Counts{Publishes: 3, Queries: 1, ClientEvents: 1, Deliveries: 5, PresenceChanges: 2,
-				Webhooks: 1, BytesOut: 520},
+			Counts: tenants.Counts{
+				Publishes: 3, Queries: 1, ClientEvents: 1, Deliveries: 5, PresenceChanges: 2,
+				Webhooks: 1, BytesOut: 520,
+			},
 			PeakConnections: 2,
 		}
 		require.Equal(t, []tenants.UsageHour{want}, store.Hours())

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tidewire/channels"
 	"tidewire/tenants"
 )
 
@@ -40,6 +41,8 @@ type Delivery struct {
 	ExpiresAt  time.Time // when it is dead, whatever attempts are left
 	CreatedAt  time.Time
 	FinishedAt time.Time // zero while pending
+	// Trace is where the first of its events that is followed is in a trace; nil = none is.
+	Trace *channels.Trace
 }
 
 // Attempt is one call that was made for a delivery.
@@ -85,6 +88,9 @@ func (d *Delivery) add(ev *event) {
 	}
 	d.Events = append(d.Events, ev.json...)
 	d.EventCount++
+	if d.Trace == nil {
+		d.Trace = ev.trace
+	}
 	if !slices.Contains(d.Kinds, ev.kind) {
 		d.Kinds = append(d.Kinds, ev.kind)
 	}

@@ -83,6 +83,22 @@ func withPartners(s kindSet) kindSet {
 	return s
 }
 
+// NewSubjects tells of which subjects of [StateKey], by their beginnings, nobody
+// wanted to hear before and somebody does with e, which is new or changed.
+func NewSubjects(before []Endpoint, e *Endpoint) (subjects []string) {
+	var was kindSet
+	for i := range before {
+		was |= withPartners(before[i].kinds())
+	}
+	now := withPartners(e.kinds())
+	for i, p := range pairs {
+		if now.has(p.came) && !was.has(p.came) {
+			subjects = append(subjects, [...]string{subjectChannel, subjectMember, subjectUser}[i])
+		}
+	}
+	return subjects
+}
+
 // run keeps the endpoints fresh until ctx ends.
 func (d *directory) run(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)

@@ -3,8 +3,12 @@ package webhooks
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"tidewire/channels/console"
 )
 
 const (
@@ -18,10 +22,7 @@ const (
 	// perRound is how many deliveries of a lane are read at a time, rounds how
 	// often before others get their turn.
 	perRound, rounds = 40, 5
-	// roundTime is after how long no further call of a round is begun. With the
-	// longest time a receiver may have it must stay below laneLease.
-	roundTime = 10 * time.Second
-	// laneLease is how long a node may hold a lane without a word.
+	// laneLease is how long a node may hold a lane without a word: [Pace].Lease.
 	laneLease = time.Minute
 	// lookEvery is how often the store is asked for what is due.
 	lookEvery = 250 * time.Millisecond
@@ -32,17 +33,24 @@ const (
 func (s *Service) dispatch(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	healthy, failing := make(chan struct{}, healthySlots), make(chan struct{}, failingSlots)
+	// Failing endpoints are looked for apart, and not in haste: however many they
+	// are, the healthy ones do not wait for that.
+	wg.Go(func() { s.serveDue(ctx, &wg, make(chan struct{}, failingSlots), true, nil) })
+	s.serveDue(ctx, &wg, make(chan struct{}, healthySlots), false, s.signal)
+	return nil
+}
+
+// serveDue serves lanes of one kind, whenever it is woken and every now and then.
+func (s *Service) serveDue(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}, failing bool, woken <-chan struct{}) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		s.claim(ctx, &wg, healthy, false)
-		s.claim(ctx, &wg, failing, true)
+		s.claim(ctx, wg, slots, failing)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
-		case <-s.signal:
+		case <-woken:
 		}
 	}
 }
@@ -53,7 +61,7 @@ func (s *Service) claim(ctx context.Context, wg *sync.WaitGroup, slots chan stru
 	if free == 0 || ctx.Err() != nil {
 		return
 	}
-	lanes, err := s.cfg.Store.ClaimLanes(ctx, s.cfg.Node, s.cfg.Now(), laneLease, failing, free)
+	lanes, err := s.cfg.Store.ClaimLanes(ctx, s.cfg.Node, s.cfg.Now(), s.cfg.Pace.Lease, failing, free)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
@@ -81,7 +89,8 @@ func (s *Service) serve(running context.Context, lane *Lane) {
 // still held for more. It takes less time than the lane is leased for, whatever
 // the receiver does.
 func (s *Service) serveRound(running context.Context, lane *Lane, round int) (more bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(running), laneLease)
+	lease := s.cfg.Pace.Lease
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(running), lease)
 	defer cancel()
 	limit := perRound
 	if lane.Failures > 0 {
@@ -92,27 +101,34 @@ func (s *Service) serveRound(running context.Context, lane *Lane, round int) (mo
 		s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
 		return false
 	}
-	done := s.attemptSome(running, ctx, lane, due)
+	done, end := s.attemptSome(running, ctx, lane, due)
 	more = len(done) == limit && round < rounds && lane.Failures == 0 && running.Err() == nil
 	keep := time.Time{}
 	if more {
-		keep = s.cfg.Now().Add(laneLease)
+		keep = s.cfg.Now().Add(lease)
 	}
 	// At worst these attempts are made again: at least once, never lost.
 	if err := s.cfg.Store.FinishAttempts(ctx, lane, done, keep); err != nil {
 		s.log.WarnContext(ctx, "the outcome of webhook attempts cannot be stored; they will be made again", "error", err)
 		return false
 	}
+	if end != (verdict{}) {
+		s.stopEndpoint(ctx, lane, end)
+	}
 	return more
 }
 
 // attemptSome makes calls, atOnce at a time, and notes on the lane how they went.
-// It ends early when one fails, when they take long, or when running ends.
-func (s *Service) attemptSome(running, ctx context.Context, lane *Lane, due []Delivery) []Outcome {
-	var done []Outcome
+// It ends early when one fails, when they take long, when the endpoint is not to
+// be called any more, or when running ends.
+func (s *Service) attemptSome(running, ctx context.Context, lane *Lane, due []Delivery) (done []Outcome, end verdict) {
 	begun := s.cfg.Now()
-	for len(due) > 0 && running.Err() == nil && s.cfg.Now().Sub(begun) < roundTime {
-		some := due[:min(len(due), atOnce)]
+	for len(due) > 0 && running.Err() == nil && s.cfg.Now().Sub(begun) < s.cfg.Pace.roundTime() && s.callable(lane) {
+		width := atOnce
+		if due[0].Replays > 0 {
+			width = 1 // what is replayed comes in its order
+		}
+		some := due[:min(len(due), width)]
 		due = due[len(some):]
 		outcomes := make([]Outcome, len(some))
 		var wg sync.WaitGroup
@@ -121,43 +137,63 @@ func (s *Service) attemptSome(running, ctx context.Context, lane *Lane, due []De
 		}
 		wg.Wait()
 		for i := range outcomes {
-			s.judge(ctx, lane, &outcomes[i])
+			if v := s.judge(lane, &outcomes[i]); v != (verdict{}) {
+				end = v
+			}
 		}
 		done = append(done, outcomes...)
 		if lane.Failures > 0 {
 			break
 		}
 	}
-	return done
+	return done, end
+}
+
+// callable reports whether the endpoint may be called, as far as is known here.
+func (s *Service) callable(lane *Lane) bool {
+	e := s.dir.find(lane.App, lane.EndpointID)
+	return e == nil || e.Status == Enabled
+}
+
+// verdict says that an endpoint is not to be called any more; the zero one does not.
+type verdict struct {
+	status Status
+	reason string
 }
 
 // judge keeps the books of the circuit breaker.
-func (s *Service) judge(ctx context.Context, lane *Lane, o *Outcome) {
+func (s *Service) judge(lane *Lane, o *Outcome) verdict {
 	now := s.cfg.Now()
 	if o.Attempt.Reason == "" {
 		lane.Failures, lane.FailingSince, lane.RestUntil = 0, time.Time{}, time.Time{}
-		return
+		return verdict{}
 	}
 	if lane.Failures++; lane.FailingSince.IsZero() {
 		lane.FailingSince = now
 	}
-	lane.RestUntil = now.Add(rest(lane.Failures))
+	lane.RestUntil = now.Add(s.cfg.Pace.rest(lane.Failures))
 	switch {
 	case o.Attempt.HTTPStatus == http.StatusGone:
-		s.stopEndpoint(ctx, lane, Disabled, "the receiver answered 410 Gone; enable the endpoint when it is there again")
+		return verdict{Disabled, "the receiver answered 410 Gone; enable the endpoint when it is there again"}
 	case lane.Failures >= pauseFailures && now.Sub(lane.FailingSince) >= pauseAfter:
-		s.stopEndpoint(ctx, lane, Paused, "every call has failed for three days; see the deliveries for the reason, repair it, then resume the endpoint")
+		return verdict{Paused, "every call has failed for three days; see the deliveries for the reason, repair it, then resume the endpoint"}
 	}
+	return verdict{}
 }
 
 // stopEndpoint ends the calls to an endpoint and says why.
-func (s *Service) stopEndpoint(ctx context.Context, lane *Lane, status Status, reason string) {
+func (s *Service) stopEndpoint(ctx context.Context, lane *Lane, v verdict) {
 	e, err := s.cfg.Store.Endpoint(ctx, lane.EndpointID)
-	if err == nil && e.Status == Enabled {
-		e.Status, e.StatusReason, e.UpdatedAt = status, reason, s.cfg.Now()
-		err = s.cfg.Store.UpdateEndpoint(ctx, e)
+	if err != nil || e.Status != Enabled { // somebody was faster
+		return
 	}
-	s.log.WarnContext(ctx, "webhook endpoint stopped", "app", lane.App, "endpoint", lane.EndpointID, "status", status, "error", err)
+	was := *e
+	e.Status, e.StatusReason, e.UpdatedAt = v.status, v.reason, s.cfg.Now()
+	if err = s.cfg.Store.UpdateEndpoint(ctx, e); err == nil {
+		s.cfg.Stopped(ctx, &was, e)
+	}
+	s.cfg.Console.Note(lane.App, console.Entry{Code: console.EndpointStopped, From: lane.EndpointID, Text: v.reason})
+	s.log.WarnContext(ctx, "webhook endpoint stopped", "app", lane.App, "endpoint", lane.EndpointID, "status", v.status, "error", err)
 }
 
 // attempt makes one call and says what has come of it.
@@ -177,6 +213,7 @@ func (s *Service) attempt(ctx context.Context, d *Delivery) Outcome {
 	d.Tries++
 	d.HTTPStatus, d.Reason = answer.Status, answer.Reason
 	s.settle(d, e, &answer)
+	s.tell(d, &a)
 	return Outcome{Delivery: *d, Attempt: a}
 }
 
@@ -201,13 +238,35 @@ func (s *Service) settle(d *Delivery, e *Endpoint, answer *Answer) {
 		return
 	}
 	s.stats.failed.Add(1)
-	next, ok := retryAt(now, d.Tries, answer.RetryAfter)
+	next, ok := s.cfg.Pace.retryAt(now, d.Tries, answer.RetryAfter)
 	if d.Test || answer.Status == http.StatusGone || !ok || next.After(d.ExpiresAt) {
 		s.stats.dead.Add(1)
 		d.Status, d.FinishedAt, d.NextAt = Dead, now, time.Time{}
 		return
 	}
 	d.NextAt = next
+}
+
+// tell tells the app's live console how a call went.
+func (s *Service) tell(d *Delivery, a *Attempt) {
+	feed := s.cfg.Console.Of(d.App)
+	if feed == nil {
+		return
+	}
+	code, text := console.WebhookDelivered, "answered "+strconv.Itoa(a.HTTPStatus)+" after "+a.Took.Round(time.Millisecond).String()
+	if a.Reason != "" {
+		code, text = console.WebhookFailed, a.Reason
+	}
+	kinds := make([]string, len(d.Kinds))
+	for i, kind := range d.Kinds {
+		kinds[i] = string(kind)
+	}
+	e := console.Entry{Code: code, Event: strings.Join(kinds, ", "), From: d.EndpointID, Text: text + ", attempt " + strconv.Itoa(a.Number)}
+	feed.Add(e)
+	if d.Status == Dead {
+		e.Code, e.Text = console.WebhookDead, "delivery "+d.ID+" was given up: "+a.Reason
+		feed.Add(e)
+	}
 }
 
 func (s *Service) call(ctx context.Context, e *Endpoint, d *Delivery, a *Attempt) Answer {
@@ -225,7 +284,17 @@ func (s *Service) call(ctx context.Context, e *Endpoint, d *Delivery, a *Attempt
 	a.RequestHead = requestHead(header)
 	s.stats.inFlight.Add(1)
 	defer s.stats.inFlight.Add(-1)
-	answer := s.cfg.Sender.Send(ctx, e.URL, header, body)
+	answer := s.send(ctx, e, d, header, body)
 	s.cfg.Count(d.App, 1)
+	return answer
+}
+
+func (s *Service) send(ctx context.Context, e *Endpoint, d *Delivery, header http.Header, body []byte) Answer {
+	if s.cfg.Tracer == nil {
+		return s.cfg.Sender.Send(ctx, e.URL, header, body)
+	}
+	done := s.cfg.Tracer.Calling(ctx, d)
+	answer := s.cfg.Sender.Send(ctx, e.URL, header, body)
+	done(answer)
 	return answer
 }

@@ -14,6 +14,7 @@ type event struct {
 	app     tenants.AppID
 	channel string
 	json    []byte
+	trace   *channels.Trace
 }
 
 func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
@@ -49,7 +50,7 @@ func eventOf(c *channels.Change) event {
 	b = appendField(b, "user_id", c.UserID)
 	b = append(b, `,"seq":`...)
 	b = strconv.AppendUint(b, c.Seq, 10)
-	return event{kind: c.Kind, app: c.App, channel: c.Channel, json: append(b, '}')}
+	return event{kind: c.Kind, app: c.App, channel: c.Channel, json: append(b, '}'), trace: c.Trace}
 }
 
 // quotaEvent encodes a warning about the messages of the day.

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -35,12 +36,16 @@ type Apps interface {
 	ByID(ctx context.Context, id tenants.AppID) (*tenants.App, error)
 }
 
-// Log is a log of changes that a realtime engine keeps. Follow hands them over
-// in their order, at least once: what take has returned nil for is not kept any
-// longer. log names the part of the log, in which the Seq of each change is
-// higher than that of the one before.
+// Log is a log of changes that a realtime engine keeps, in parts that one node at
+// a time reads. Follow hands them over in their order, at least once: what take
+// has returned nil for is not kept any longer. log names the part, in which the
+// Place of each change is higher than that of the one before. Often there are no
+// changes; then as well, all that happened in that part before until has been
+// handed over, to this node or to another. Of names the part in which the changes
+// of a channel, a member or a user stand.
 type Log interface {
-	Follow(ctx context.Context, take func(ctx context.Context, log string, changes []channels.Change) error) error
+	Follow(ctx context.Context, take func(ctx context.Context, log string, changes []channels.Change, until time.Time) error) error
+	Of(c *channels.Change) string
 }
 
 // Recorder turns changes into deliveries. It is the [channels.Observer] of a
@@ -53,7 +58,9 @@ type Recorder struct {
 	log   *slog.Logger
 	now   func() time.Time
 	stats *counters
-	wake  func() // there are new deliveries
+	wake  func()   // there are new deliveries
+	logs  Log      // nil = what changes is observed
+	heard sync.Map // of logs: name -> until when this node has all of it
 
 	mu      sync.Mutex
 	waiting []channels.Change
@@ -199,23 +206,38 @@ func (r *Recorder) flushDue(ctx context.Context) {
 }
 
 // take is what a [Log] hands its changes to.
-func (r *Recorder) take(ctx context.Context, log string, changes []channels.Change) error {
+func (r *Recorder) take(ctx context.Context, log string, changes []channels.Change, until time.Time) error {
 	kept := changes[:0:0]
 	for i := range changes {
 		if r.Wants(changes[i].App, changes[i].Kind) {
 			kept = append(kept, changes[i])
 		}
 	}
-	if len(kept) == 0 {
-		return nil
+	if len(kept) > 0 {
+		if err := r.record(ctx, log, kept, nil); err != nil {
+			return err
+		}
 	}
-	return r.record(ctx, log, kept, nil)
+	r.heard.Store(log, until)
+	return nil
+}
+
+// over reports whether a leave that is due has become final: nothing that could
+// take it back is still to be read from a log.
+func (r *Recorder) over(l *Leave) bool {
+	if r.logs == nil {
+		return true
+	}
+	c := l.change()
+	until, ok := r.heard.Load(r.logs.Of(&c))
+	return ok && !until.(time.Time).Before(l.Due)
 }
 
 // record stores changes in one transaction: those that somebody wants become
 // deliveries, those that take each other back become nothing.
 func (r *Recorder) record(ctx context.Context, log string, changes []channels.Change, quota []quotaChange) error {
 	made := 0
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c channels.Change) bool { return r.gone(ctx, c.App) })
 	err := r.store.Record(ctx, func(tx RecordTx) error {
 		now := r.now()
 		if log != "" {
@@ -223,11 +245,11 @@ func (r *Recorder) record(ctx context.Context, log string, changes []channels.Ch
 			if err != nil {
 				return err
 			}
-			changes = slices.DeleteFunc(slices.Clone(changes), func(c channels.Change) bool { return c.Seq <= last })
+			changes = slices.DeleteFunc(changes, func(c channels.Change) bool { return c.Place <= last })
 			if len(changes) == 0 {
 				return nil
 			}
-			if err := tx.SetCursor(log, changes[len(changes)-1].Seq); err != nil {
+			if err := tx.SetCursor(log, changes[len(changes)-1].Place); err != nil {
 				return err
 			}
 		}
@@ -254,6 +276,12 @@ func (r *Recorder) record(ctx context.Context, log string, changes []channels.Ch
 	return err
 }
 
+// gone reports whether an app was deleted: nothing of it may be kept any more.
+func (r *Recorder) gone(ctx context.Context, app tenants.AppID) bool {
+	_, err := r.apps.ByID(ctx, app)
+	return errors.Is(err, tenants.ErrNotFound)
+}
+
 // eventsOf applies the grace to changes, and adds the leaves that are due.
 func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Time) ([]event, error) {
 	var events []event
@@ -269,6 +297,10 @@ func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Tim
 		if err != nil {
 			return nil, err
 		}
+		if came && !told.Due.IsZero() && !c.At.Before(told.Due) { // back, but too late: nobody has looked since
+			events = append(events, leaveEvent(&Leave{key, told}))
+			known = false
+		}
 		switch {
 		case came && !known:
 			events = append(events, eventOf(c))
@@ -282,16 +314,22 @@ func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Tim
 			return nil, err
 		}
 	}
-	due, err := tx.TakeDue(now, maxRecorded)
+	due, err := tx.TakeDue(now, maxRecorded, r.over)
 	if err != nil {
 		return nil, err
 	}
 	for i := range due {
-		c := due[i].change()
-		c.Seq = max(c.Seq, r.nextSeq(now))
-		events = append(events, eventOf(&c))
+		events = append(events, leaveEvent(&due[i]))
 	}
 	return events, nil
+}
+
+// leaveEvent tells of a leave as of the moment in which its grace was over:
+// behind all that was before, and before all that came later.
+func leaveEvent(l *Leave) event {
+	c := l.change()
+	c.Seq = max(l.Seq, channels.ChangeSeq(l.Due.UnixMilli(), 0)-1)
+	return eventOf(&c)
 }
 
 // plan makes the deliveries of events: for each endpoint those it wants, several
@@ -327,6 +365,9 @@ func (r *Recorder) plan(ctx context.Context, events []event, now time.Time) []De
 	for i := range deliveries {
 		deliveries[i].Events = append(deliveries[i].Events, ']')
 	}
+	// In one order everywhere, so that nodes wait for each other's lanes instead of
+	// blocking each other.
+	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return strings.Compare(a.EndpointID, b.EndpointID) })
 	return deliveries
 }
 
@@ -334,22 +375,36 @@ func stateKey(c *channels.Change) StateKey {
 	k := StateKey{App: c.App, Channel: c.Channel}
 	switch c.Kind {
 	case channels.MemberCame, channels.MemberWent:
-		k.Subject = "member:" + c.UserID
+		k.Subject = subjectMember + toKey.Replace(c.UserID)
 	case channels.UserOnline, channels.UserOffline:
-		k.Subject = "user:" + c.UserID
+		k.Subject = subjectUser + toKey.Replace(c.UserID)
 	default:
-		k.Subject = "channel"
+		k.Subject = subjectChannel
 	}
 	return k
 }
 
+// The beginnings of [StateKey].Subject, in the order of pairs.
+const (
+	subjectChannel = "channel"
+	subjectMember  = "member:"
+	subjectUser    = "user:"
+)
+
+// toKey writes an id so that every database keeps it: Postgres knows no NUL, which
+// an id of a member may hold. fromKey reads it back.
+var (
+	toKey   = strings.NewReplacer("%", "%25", "\x00", "%00")
+	fromKey = strings.NewReplacer("%25", "%", "%00", "\x00")
+)
+
 // change is the leave a state has become.
 func (l *Leave) change() channels.Change {
-	c := channels.Change{App: l.App, Channel: l.Channel, Seq: l.Seq}
-	if id, ok := strings.CutPrefix(l.Subject, "member:"); ok {
-		c.Kind, c.UserID = channels.MemberWent, id
-	} else if id, ok := strings.CutPrefix(l.Subject, "user:"); ok {
-		c.Kind, c.UserID = channels.UserOffline, id
+	c := channels.Change{App: l.App, Channel: l.Channel}
+	if id, ok := strings.CutPrefix(l.Subject, subjectMember); ok {
+		c.Kind, c.UserID = channels.MemberWent, fromKey.Replace(id)
+	} else if id, ok := strings.CutPrefix(l.Subject, subjectUser); ok {
+		c.Kind, c.UserID = channels.UserOffline, fromKey.Replace(id)
 	} else {
 		c.Kind = channels.ChannelVacated
 	}

@@ -15,6 +15,12 @@ type Sender interface {
 	Check(ctx context.Context, url string) error
 }
 
+// Tracer follows calls. Its methods are safe for concurrent use and return at once.
+type Tracer interface {
+	// Calling begins the step in which an attempt at d is made; done ends it.
+	Calling(ctx context.Context, d *Delivery) (done func(Answer))
+}
+
 // Answer is what came of one call. Reason is empty exactly when the receiver has
 // taken it.
 type Answer struct {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
@@ -22,8 +23,16 @@ type Config struct {
 	Node string
 	// Count is told of calls, for the app's usage; nil counts nothing.
 	Count func(app tenants.AppID, calls int)
+	// Stopped is told of an endpoint that is not called any more because of how it
+	// answered, as it was and as it is: somebody should know. It may take a second;
+	// nil tells nobody.
+	Stopped func(ctx context.Context, was, is *Endpoint)
+	// Tracer follows the calls; nil follows none.
+	Tracer Tracer
 	// Retention is how long finished deliveries are kept; 7 days by default.
 	Retention time.Duration
+	Pace      Pace
+	Console   *console.Tap     // told how calls went; nil is told nothing
 	Logger    *slog.Logger     // nil discards
 	Now       func() time.Time // nil = the clock; tests put theirs
 }
@@ -58,12 +67,16 @@ func New(cfg Config) *Service {
 	if cfg.Retention <= 0 {
 		cfg.Retention = 7 * 24 * time.Hour
 	}
+	cfg.Pace = cfg.Pace.withDefaults()
 	if cfg.Count == nil {
 		cfg.Count = func(tenants.AppID, int) {}
 	}
+	if cfg.Stopped == nil {
+		cfg.Stopped = func(context.Context, *Endpoint, *Endpoint) {}
+	}
 	s := &Service{cfg: cfg, log: cfg.Logger, dir: newDirectory(cfg.Store, cfg.Logger), signal: make(chan struct{}, 1)}
 	s.recorder = &Recorder{
-		store: cfg.Store, apps: cfg.Apps, dir: s.dir, log: cfg.Logger, now: cfg.Now, stats: &s.stats,
+		store: cfg.Store, apps: cfg.Apps, dir: s.dir, log: cfg.Logger, now: cfg.Now, stats: &s.stats, logs: cfg.Log,
 		perApp: make(map[tenants.AppID]int), signal: make(chan struct{}, 1),
 		wake: func() {
 			select {

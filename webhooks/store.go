@@ -17,6 +17,7 @@ type Store interface {
 	EndpointVersion(ctx context.Context) (int64, error)
 	AllEndpoints(ctx context.Context) ([]Endpoint, error)
 	Endpoints(ctx context.Context, app tenants.AppID) ([]Endpoint, error)
+	TenantEndpoints(ctx context.Context, tenantID string) ([]Endpoint, error)
 	Endpoint(ctx context.Context, id string) (*Endpoint, error)
 	// CreateEndpoint sets ID and Revision. If the tenant has most endpoints
 	// already it returns [tenants.ErrPlanLimit].
@@ -68,9 +69,10 @@ type RecordTx interface {
 	// State returns what was told of somebody; ok is false for nothing.
 	State(k StateKey) (s State, ok bool, err error)
 	PutState(k StateKey, s State) error
-	// TakeDue removes and returns leaves that are due.
-	TakeDue(now time.Time, limit int) ([]Leave, error)
-	// InsertDelivery sets the ID.
+	// TakeDue removes and returns leaves that are due and over.
+	TakeDue(now time.Time, limit int, over func(*Leave) bool) ([]Leave, error)
+	// InsertDelivery sets the ID. A delivery to an endpoint that was removed is
+	// left out; its ID stays empty.
 	InsertDelivery(d *Delivery) error
 }
 
@@ -90,7 +92,7 @@ type State struct {
 // Leave is a State whose time has come.
 type Leave struct {
 	StateKey
-	Seq uint64
+	State
 }
 
 // Lane is the queue of one endpoint.

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"tidewire/channels"
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
@@ -54,6 +55,7 @@ type Config struct {
 	Hub          Hub
 	Apps         Apps
 	Log          *slog.Logger     // nil is silence
+	Console      *console.Tap     // told of refusals; nil is told nothing
 	MaxBodyBytes int              // of one request; 0 is [DefaultMaxBodyBytes]
 	Now          func() time.Time // nil is [time.Now]
 }
@@ -128,6 +130,7 @@ func (d *Door) handle(g *gin.Context) (status int, answer []byte, err error) {
 	}
 	defer d.bodies.free(body)
 	app, params, err := d.authenticate(r, path, *body)
+	defer func() { d.note(app, to.app, r, err) }()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -146,7 +149,8 @@ func (d *Door) handle(g *gin.Context) (status int, answer []byte, err error) {
 	return route.status, answer, err
 }
 
-// authenticate proves that the request comes from the owner of an app.
+// authenticate proves that the request comes from the owner of an app. On an
+// error the app is the one whose key was named, nil if that is nobody's.
 func (d *Door) authenticate(r *http.Request, path string, body []byte) (*tenants.App, tenants.Params, error) {
 	var app *tenants.App
 	params, err := tenants.VerifyRequest(tenants.SignedRequest{
@@ -163,10 +167,7 @@ func (d *Door) authenticate(r *http.Request, path string, body []byte) (*tenants
 		app = found
 		return key.Secret, nil
 	})
-	if err != nil {
-		return nil, tenants.Params{}, err
-	}
-	return app, params, nil
+	return app, params, err
 }
 
 // admit decides whether the owner of app may use it under this id, which is
@@ -175,11 +176,11 @@ func (d *Door) authenticate(r *http.Request, path string, body []byte) (*tenants
 func admit(app *tenants.App, id string) error {
 	switch {
 	case id != "" && string(app.ID) != id:
-		return &requestError{http.StatusNotFound, "App not found: auth_key does not belong to the app id in the path"}
+		return errAppMismatch
 	case app.Disabled:
-		return &requestError{http.StatusForbidden, "App disabled: enable it before using it"}
+		return errAppDisabled
 	case !app.Serving():
-		return &requestError{http.StatusForbidden, "Account suspended: its apps cannot be used"}
+		return errSuspended
 	}
 	return nil
 }

@@ -29,7 +29,11 @@ func (e *requestError) Error() string { return e.text }
 func badRequest(text string) error { return &requestError{http.StatusBadRequest, text} }
 
 var (
-	errNoPath = &requestError{http.StatusNotFound, "Not found: there is no such path in the HTTP API"}
+	errNoPath      = &requestError{http.StatusNotFound, "Not found: there is no such path in the HTTP API"}
+	errAppMismatch = &requestError{http.StatusNotFound, "App not found: auth_key does not belong to the app id in the path"}
+	errAppDisabled = &requestError{http.StatusForbidden, "App disabled: enable it before using it"}
+	errSuspended   = &requestError{http.StatusForbidden, "Account suspended: its apps cannot be used"}
+
 	errUserID = badRequest("Invalid user id: it must be 1 to 200 of the characters A-Z a-z 0-9 _ - = @ , . ;")
 
 	// These three are the protocol's own words, the misspelling included.

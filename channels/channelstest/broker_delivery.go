@@ -106,6 +106,7 @@ func testContent(t *testing.T, open func(*testing.T) Cluster) {
 		ev := channels.Event{Topic: tp, Name: fmt.Sprintf("event %d é#", i), Data: []byte(data)}
 		if i%2 == 1 {
 			ev.Except, ev.UserID = "123456.7891011", "user-é:1"
+			ev.Trace = &channels.Trace{ID: [16]byte{0, 0xff, 2}, Span: [8]byte{7: 1}, Flags: 1}
 		}
 		want = append(want, ev)
 	}

@@ -65,6 +65,7 @@ func testHistory(t *testing.T, open func(*testing.T) Cluster) {
 	begun := time.Now().Add(-time.Minute)
 	ev := channels.Event{
 		Topic: tp, Name: "é", Data: []byte(`"{\"a\":1}"`), Except: "1.2", UserID: "u", Keep: keepAll, CacheTTL: time.Hour,
+		Trace: &channels.Trace{ID: [16]byte{1}, Span: [8]byte{2}},
 	}
 	positions, err := first.Publish(t.Context(), []channels.Event{ev, event(channels.Topic{App: app, Channel: "plain"}, "x")})
 	require.NoError(t, err)
@@ -121,10 +122,28 @@ func testHistoryQueries(t *testing.T, open func(*testing.T) Cluster) {
 	require.Equal(t, names[50:], namesOf(all.Events))
 	require.False(t, all.More)
 	for _, q := range []channels.Query{
-		{After: 60}, {After: 10}, {After: 51}, {After: 50}, {After: n}, {After: n + 50}, {Before: 60}, {Before: 1}, {Before: 51}, {Before: 1000},
-		{After: 60, Before: 70}, {After: 70, Before: 60}, {Limit: 7}, {After: 60, Limit: 65}, {After: 60, Limit: 1}, {MaxBytes: 1},
-		{Since: all.Events[20].At}, {Until: all.Events[20].At}, {Since: all.Events[20].At, Until: all.Events[90].At}, {Since: time.Now().Add(time.Hour)},
-		{Until: time.Now().Add(-time.Hour)}, {Since: all.Events[20].At, Before: 90, Limit: 5},
+		{After: 60},
+		{After: 10},
+		{After: 51},
+		{After: 50},
+		{After: n},
+		{After: n + 50},
+		{Before: 60},
+		{Before: 1},
+		{Before: 51},
+		{Before: 1000},
+		{After: 60, Before: 70},
+		{After: 70, Before: 60},
+		{Limit: 7},
+		{After: 60, Limit: 65},
+		{After: 60, Limit: 1},
+		{MaxBytes: 1},
+		{Since: all.Events[20].At},
+		{Until: all.Events[20].At},
+		{Since: all.Events[20].At, Until: all.Events[90].At},
+		{Since: time.Now().Add(time.Hour)},
+		{Until: time.Now().Add(-time.Hour)},
+		{Since: all.Events[20].At, Before: 90, Limit: 5},
 	} {
 		for _, q.Backwards = range []bool{false, true} {
 			want, more := expected(all.Events, q)

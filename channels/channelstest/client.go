@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tidewire/channels"
-	"tidewire/channels/fanout"
 	"tidewire/tenants"
 )
 
@@ -59,7 +58,7 @@ func Connect(t testing.TB, hub *channels.Hub, app *tenants.App) *Client {
 	t.Helper()
 	c := &Client{t: t, hub: hub, app: app}
 	c.cond = sync.NewCond(&c.mu)
-	c.conn, _ = hub.Connect(app, app.Keys[0].Key, (*sink)(c), nil)
+	c.conn, _ = hub.Connect(&channels.Entry{App: app, Key: app.Keys[0].Key}, (*sink)(c))
 	if c.conn == nil {
 		return c
 	}
@@ -208,7 +207,7 @@ func (c *Client) SignIn(userData string) {
 type sink Client
 
 // TryWrite implements [fanout.Transport].
-func (s *sink) TryWrite(_ *fanout.Syscall, b []byte) (int, bool, error) {
+func (s *sink) TryWrite(b []byte) (int, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream = append(s.stream, b...)

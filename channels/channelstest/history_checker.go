@@ -255,7 +255,7 @@ func (c *historyClient) run() {
 func (c *historyClient) session(n *checkedNode) {
 	client := &Client{t: c.k.t, hub: n.hub, app: c.k.app}
 	client.cond = sync.NewCond(&client.mu)
-	client.conn, _ = n.hub.Connect(c.k.app, c.k.app.Keys[0].Key, (*sink)(client), nil)
+	client.conn, _ = n.hub.Connect(&channels.Entry{App: c.k.app, Key: c.k.app.Keys[0].Key}, (*sink)(client))
 	if client.conn == nil {
 		return
 	}

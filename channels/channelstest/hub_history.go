@@ -234,11 +234,29 @@ func testPastRefusals(t *testing.T, w *world) {
 	c := w.connectSerials(0)
 	serial := c.enter("in", nil).Serial
 	for _, past := range []map[string]any{
-		{"resume": ""}, {"resume": 5}, {"resume": "x"}, {"resume": "x:"}, {"resume": ":1"}, {"resume": "e:-1"}, {"resume": "e:+1"}, {"resume": "e:01"},
-		{"resume": "E:1"}, {"resume": "e:1:2"}, {"resume": "e:99999999999999999"}, {"resume": strings.Repeat("e", 33) + ":1"}, {"resume": []string{serial}},
-		{"rewind": 5}, {"rewind": map[string]any{}}, {"rewind": map[string]any{"count": 0}}, {"rewind": map[string]any{"count": "5"}},
-		{"rewind": map[string]any{"count": 1.5}}, {"rewind": map[string]any{"count": 10001}}, {"rewind": map[string]any{"seconds": -1}},
-		{"rewind": map[string]any{"count": 1, "seconds": 1}}, {"rewind": map[string]any{"hours": 1}}, {"resume": serial, "rewind": map[string]any{"count": 1}},
+		{"resume": ""},
+		{"resume": 5},
+		{"resume": "x"},
+		{"resume": "x:"},
+		{"resume": ":1"},
+		{"resume": "e:-1"},
+		{"resume": "e:+1"},
+		{"resume": "e:01"},
+		{"resume": "E:1"},
+		{"resume": "e:1:2"},
+		{"resume": "e:99999999999999999"},
+		{"resume": strings.Repeat("e", 33) + ":1"},
+		{"resume": []string{serial}},
+		{"rewind": 5},
+		{"rewind": map[string]any{}},
+		{"rewind": map[string]any{"count": 0}},
+		{"rewind": map[string]any{"count": "5"}},
+		{"rewind": map[string]any{"count": 1.5}},
+		{"rewind": map[string]any{"count": 10001}},
+		{"rewind": map[string]any{"seconds": -1}},
+		{"rewind": map[string]any{"count": 1, "seconds": 1}},
+		{"rewind": map[string]any{"hours": 1}},
+		{"resume": serial, "rewind": map[string]any{"count": 1}},
 	} {
 		c.subscribeWith("room", past)
 		_, message := c.Complaint()

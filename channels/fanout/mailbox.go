@@ -57,7 +57,7 @@ func (m *Mailbox) Wake() {
 }
 
 // TryWrite implements [Transport]. It takes all of b or nothing.
-func (m *Mailbox) TryWrite(_ *Syscall, b []byte) (n int, blocked bool, err error) {
+func (m *Mailbox) TryWrite(b []byte) (n int, blocked bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

@@ -22,9 +22,15 @@ type Config struct {
 	// which publishes gather to share one write; 5 ms by default. The pause is a
 	// few times what the last flush took, so a shard with little to do writes at once.
 	Window time.Duration
+	// NoRing has each line written with a system call of its own even where the
+	// kernel offers io_uring.
+	NoRing bool
 	// Slow is what a line that is cut off for slowness is sent last: frames of
 	// which the final one is a close frame.
 	Slow []*Frame
+	// OnSlow is told of each line that is cut off for slowness, by the shard that
+	// cuts it: it must not wait. nil is not told.
+	OnSlow func(*Line)
 }
 
 func (c Config) withDefaults() Config {

@@ -44,7 +44,7 @@ type shard struct {
 func newShard(index int, cfg Config) *shard {
 	s := &shard{index: index, cfg: cfg, stalled: make(map[*Line]struct{})}
 	s.inbox.wake = make(chan struct{}, 1)
-	s.writer = &socketWriter{shard: s}
+	s.writer = newWriter(s)
 	return s
 }
 
@@ -104,6 +104,7 @@ func (s *shard) end() {
 		_ = l.transport.Close()
 	}
 	s.drainers.Wait()
+	s.writer.Close()
 }
 
 func (s *shard) apply(o *op) {
@@ -196,6 +197,9 @@ func (s *shard) cutSlow(l *Line) {
 		l.push(s, f)
 	}
 	l.slow = true
+	if s.cfg.OnSlow != nil {
+		s.cfg.OnSlow(l)
+	}
 	s.beginClose(l)
 }
 

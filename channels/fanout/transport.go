@@ -8,7 +8,7 @@ type Transport interface {
 	// TryWrite offers b without waiting and returns how many bytes were taken.
 	// blocked says that the peer takes no more for now: the plane then calls
 	// Drain with the bytes not taken before it calls TryWrite again.
-	TryWrite(s *Syscall, b []byte) (n int, blocked bool, err error)
+	TryWrite(b []byte) (n int, blocked bool, err error)
 
 	// Drain writes rest, after anything TryWrite took but still holds, and
 	// waits for the peer until deadline.
@@ -23,11 +23,15 @@ type Transport interface {
 	Close() error
 }
 
-// Syscall lets a transport write to its descriptor without allocating: one per
-// shard, handed to every TryWrite. Its zero value is ready.
-type Syscall struct {
-	fn    func(fd uintptr) bool
-	buf   []byte
-	n     int
-	errno error
+// Direct is a [Transport] whose bytes go into a non-blocking stream socket as
+// they are, so that the kernel can be given many at once.
+type Direct interface {
+	Transport
+
+	// Hold returns the descriptor and keeps it open until Release. It reports
+	// false, and holds nothing, if the transport is closed.
+	Hold() (fd int, open bool)
+
+	// Release ends a Hold.
+	Release()
 }

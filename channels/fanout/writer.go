@@ -1,10 +1,12 @@
 package fanout
 
 // Writer puts what lines have waiting onto their transports, without waiting
-// for any of them. It runs on the shard's goroutine. The one engine writes with
-// one system call per line; an io_uring engine would fit behind the same call.
+// for any of them. It runs on the shard's goroutine. There are two: one system
+// call per line, and one for many lines where the kernel offers io_uring.
 type Writer interface {
 	Flush(lines []*Line)
+	// Close gives back what the writer holds of the system.
+	Close()
 }
 
 const (
@@ -17,8 +19,13 @@ const (
 // socketWriter is the [Writer] over ordinary writes. Lines that have the same
 // frames waiting, as the members of one busy channel do, share one joined copy.
 type socketWriter struct {
-	shard  *shard
-	sys    Syscall
+	shard *shard
+	joiner
+}
+
+// joiner makes one piece of the frames of a line. Each writer has its own: what
+// one has joined may still be on its way while the other joins.
+type joiner struct {
 	joined []byte   // the frames below, one after the other
 	frames []*Frame // what joined holds
 }
@@ -34,7 +41,15 @@ func (w *socketWriter) Flush(lines []*Line) {
 			w.flush(l)
 		}
 	}
-	clear(w.frames[:cap(w.frames)]) // do not keep frames alive until the next busy moment
+	w.forget()
+}
+
+// Close implements [Writer].
+func (w *socketWriter) Close() {}
+
+// forget lets go of frames, which would live until the next busy moment.
+func (w *joiner) forget() {
+	clear(w.frames[:cap(w.frames)])
 	w.frames = w.frames[:0]
 	if cap(w.joined) > keptBatch {
 		w.joined = nil
@@ -44,29 +59,34 @@ func (w *socketWriter) Flush(lines []*Line) {
 func (w *socketWriter) flush(l *Line) {
 	for {
 		b := w.gather(l)
-		n, blocked, err := l.transport.TryWrite(&w.sys, b)
-		rest, popped := w.advance(l, n, blocked || n < len(b))
-		w.count(n, popped)
-		if err != nil {
-			w.shard.hardClose(l)
-			return
-		}
-		if blocked || n < len(b) {
-			w.shard.stall(l, rest)
-			return
-		}
-		if l.first == nil {
-			if l.state == lineClosing {
-				w.shard.finishClose(l)
-			}
+		n, blocked, err := l.transport.TryWrite(b)
+		if !w.settle(l, n, blocked || n < len(b), err) {
 			return
 		}
 	}
 }
 
+// settle does what follows from a write that took n bytes, and reports whether
+// there is more to be written now.
+func (w *socketWriter) settle(l *Line, n int, short bool, err error) (more bool) {
+	rest, popped := w.advance(l, n, short)
+	w.count(n, popped)
+	switch {
+	case err != nil:
+		w.shard.hardClose(l)
+	case short:
+		w.shard.stall(l, rest)
+	case l.first != nil:
+		return true
+	case l.state == lineClosing:
+		w.shard.finishClose(l)
+	}
+	return false
+}
+
 // gather returns the bytes of the line's first frames: the shared bytes of the
 // frame itself if there is one, a joined copy if there are several.
-func (w *socketWriter) gather(l *Line) []byte {
+func (w *joiner) gather(l *Line) []byte {
 	if l.first == nil {
 		return nil
 	}
@@ -89,7 +109,7 @@ func (w *socketWriter) gather(l *Line) []byte {
 }
 
 // sameAsJoined reports whether joined is exactly what gather would build for l.
-func (w *socketWriter) sameAsJoined(l *Line) bool {
+func (w *joiner) sameAsJoined(l *Line) bool {
 	if len(w.frames) == 0 || w.frames[0] != l.first {
 		return false
 	}

@@ -18,7 +18,7 @@ type appending struct {
 }
 
 // newAppending makes what is sent for ev; its envelopes are appended to buf.
-func newAppending(buf []byte, index int, ev *channels.Event) (appending, []byte, error) {
+func (c *Client) newAppending(buf []byte, index int, ev *channels.Event) (appending, []byte, error) {
 	keys, err := historyKeys(ev.Topic)
 	if err != nil {
 		return appending{}, buf, err
@@ -31,7 +31,7 @@ func newAppending(buf []byte, index int, ev *channels.Event) (appending, []byte,
 	if err != nil {
 		return appending{}, buf, err
 	}
-	a := appending{index: index, call: call{keys: append(keys, channel), args: append(retentionArgs(ev.Keep), live)}}
+	a := appending{index: index, call: call{keys: append(keys, channel), args: append(c.retentionArgs(ev.Keep), live)}}
 	if ev.CacheTTL <= 0 {
 		return a, buf, nil
 	}

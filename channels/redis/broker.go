@@ -47,7 +47,7 @@ func away(err error) error {
 	if err == nil {
 		return channels.ErrBrokerAway
 	}
-	return fmt.Errorf("%w: %v", channels.ErrBrokerAway, oneLine(err))
+	return fmt.Errorf("%w: %s", channels.ErrBrokerAway, oneLine(err).Error())
 }
 
 // Subscribe implements [channels.Broker]. While Redis is away it waits up to

@@ -61,7 +61,7 @@ func TestPoisonIsCountedAndDropped(t *testing.T) {
 	for _, payload := range []string{
 		"", "x", "\x01", "\x01\x00\xff\xff\x00\x00\x00\x00short", string(good[:15]), string(good) + "\xff",
 		strings.Repeat("\x01", redis.MaxEnvelope+1),
-		"\x03" + string(good[1:]), "{\"event\":\"x\"}",
+		"\x04" + string(good[1:]), "{\"event\":\"x\"}",
 		"\x01\x07" + string(good[2:]),
 	} {
 		require.NoError(t, attacker.SPublish(t.Context(), name, payload).Err())

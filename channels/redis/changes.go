@@ -42,11 +42,20 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
 return 0`)
 
+// Take is given what was read of a log, which may be nothing. Whatever happened
+// there before until is among it, or was before.
+type Take = func(ctx context.Context, log string, changes []channels.Change, until time.Time) error
+
+// Of names the log in which changes of that kind and of that topic stand.
+func (l *Changes) Of(c *channels.Change) string { return logName(c.Topic().Partition()) }
+
+func logName(partition int) string { return "redis/" + strconv.Itoa(partition) }
+
 // Follow hands the changes of every partition to take, in their order, and
 // forgets those for which it returned nil. Of the nodes that follow, each
 // partition has one at a time; at a change of hands some may be handed over
 // twice. It ends when ctx does.
-func (l *Changes) Follow(ctx context.Context, take func(ctx context.Context, log string, changes []channels.Change) error) error {
+func (l *Changes) Follow(ctx context.Context, take Take) error {
 	tick := time.NewTicker(readEvery)
 	defer tick.Stop()
 	var renewed time.Time
@@ -96,7 +105,8 @@ func (l *Changes) release() {
 
 // readAll reads every log this node may read once, and reports whether one of
 // them had as much as can be read at a time.
-func (l *Changes) readAll(ctx context.Context, take func(context.Context, string, []channels.Change) error) (more bool) {
+func (l *Changes) readAll(ctx context.Context, take Take) (more bool) {
+	begun := time.Now()
 	pipe := l.c.rdb.Pipeline()
 	var reads [channels.Partitions]*goredis.XMessageSliceCmd
 	reading := false
@@ -111,10 +121,10 @@ func (l *Changes) readAll(ctx context.Context, take func(context.Context, string
 	}
 	_, _ = pipe.Exec(ctx) // each command says for itself
 	for p, cmd := range reads {
-		if cmd == nil || cmd.Err() != nil || len(cmd.Val()) == 0 {
+		if cmd == nil || cmd.Err() != nil {
 			continue
 		}
-		if err := l.hand(ctx, p, cmd.Val(), take); err != nil {
+		if err := l.hand(ctx, p, cmd.Val(), begun, take); err != nil {
 			if ctx.Err() == nil {
 				l.c.log.WarnContext(ctx, "changes are not taken yet", "partition", p, "error", err)
 			}
@@ -126,7 +136,7 @@ func (l *Changes) readAll(ctx context.Context, take func(context.Context, string
 }
 
 // hand passes on what was read of one log, and forgets it.
-func (l *Changes) hand(ctx context.Context, partition int, read []goredis.XMessage, take func(context.Context, string, []channels.Change) error) error {
+func (l *Changes) hand(ctx context.Context, partition int, read []goredis.XMessage, begun time.Time, take Take) error {
 	changes := make([]channels.Change, 0, len(read))
 	for _, m := range read {
 		if c, ok := readChange(m, partition); ok {
@@ -135,14 +145,19 @@ func (l *Changes) hand(ctx context.Context, partition int, read []goredis.XMessa
 			l.c.counters.malformed.Add(1)
 		}
 	}
-	if len(changes) > 0 {
-		if err := take(ctx, "redis/"+strconv.Itoa(partition), changes); err != nil {
-			return err
-		}
+	if len(read) == 0 {
+		return take(ctx, logName(partition), nil, begun)
 	}
 	milli, n, ok := streamID(read[len(read)-1].ID)
 	if !ok {
 		return fmt.Errorf("stream id %q", read[len(read)-1].ID)
+	}
+	until := begun
+	if len(read) == readAtOnce { // there may be more
+		until = time.UnixMilli(milli)
+	}
+	if err := take(ctx, logName(partition), changes, until); err != nil {
+		return err
 	}
 	next := strconv.FormatInt(milli, 10) + "-" + strconv.FormatUint(n+1, 10)
 	return l.c.rdb.XTrimMinID(ctx, partitionName(partition, useChanges), next).Err()
@@ -175,9 +190,13 @@ func readChange(m goredis.XMessage, partition int) (c channels.Change, ok bool) 
 	default:
 		return c, false
 	}
-	c.ID, c.At, c.Seq = m.ID, time.UnixMilli(milli), channels.ChangeSeq(milli, n)
+	c.Place, c.At, c.Seq = place(milli, n), time.UnixMilli(milli), channels.ChangeSeq(milli, n)
 	return c, true
 }
+
+// place puts the parts of an id into one number. The second part grows far only
+// while the clock of Redis is behind where it once was.
+func place(milli int64, n uint64) uint64 { return uint64(milli)<<22 | min(n, 1<<22-1) } // #nosec G115 -- milli is from 1 to 2^41
 
 func streamID(id string) (milli int64, n uint64, ok bool) {
 	left, right, found := strings.Cut(id, "-")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,17 +29,18 @@ func TestChanges(t *testing.T) {
 	follower := openLease(t, s.url(), 0).Changes()
 	done := make(chan error, 1)
 	go func() {
-		done <- follower.Follow(ctx, func(_ context.Context, log string, changes []channels.Change) error {
+		done <- follower.Follow(ctx, func(_ context.Context, log string, changes []channels.Change, _ time.Time) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if !refused {
+			if !refused && len(changes) > 0 {
 				refused = true
 				return errors.New("not now")
 			}
 			for _, c := range changes {
-				require.Greater(t, c.Seq, last, log)
+				require.Greater(t, c.Place, last, log)
 				require.Equal(t, room.App, c.App)
-				last = c.Seq
+				require.Equal(t, log, follower.Of(&c))
+				last = c.Place
 				kinds = append(kinds, c.Kind)
 			}
 			return nil

@@ -15,7 +15,7 @@ const minMajorVersion = 7
 // neededRights is what an ACL user needs, in the words of ACL SETUSER.
 const neededRights = "~tw:* &tw:* +ping +info +eval +evalsha +spublish +ssubscribe +sunsubscribe +time +set +get +pttl +incr +expire +persist +exists " +
 	"+xadd +xrange +xtrim +del +pexpire +zadd +zremrangebyscore +zcard +rpush +lpop +ltrim +llen +lindex +lrange " +
-	"+hset +hget +hdel +hlen +hkeys +hvals +hgetall +hincrby +hrandfield +client|setname (and, in a Cluster, +cluster +command)"
+	"+hset +hget +hdel +hlen +hkeys +hvals +hgetall +hincrby +hrandfield +client|setname (and +config|get for histories to outlive a Redis with appendfsync always; in a Cluster +cluster +command)"
 
 // check asks the servers who they are, once, at Open.
 func (c *Client) check(ctx context.Context) error {
@@ -35,6 +35,25 @@ func (c *Client) check(ctx context.Context) error {
 	}
 	return fmt.Errorf("redis at %s %w", c.target, explain(err))
 }
+
+// learn asks on each new connection, and so after each start of Redis before
+// anything else, whether what it acknowledges is on its disk. Sentinel and
+// Cluster are there for a copy to take over, which may lack some. A user who may
+// not ask, and a service that does not say, have to do with the careful answer.
+func (c *Client) learn(ctx context.Context, conn *goredis.Conn) error {
+	if c.target.mode != modeSingle {
+		return nil
+	}
+	list, err := conn.Do(ctx, "config", "get", "appendonly", "appendfsync", "no-appendfsync-on-rewrite").StringSlice()
+	durable := err == nil
+	for i := 0; i+1 < len(list); i += 2 {
+		durable = durable && list[i+1] == durableSettings[list[i]]
+	}
+	c.durable.Store(durable && len(list) == 2*len(durableSettings))
+	return nil
+}
+
+var durableSettings = map[string]string{"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
 
 // unsuitableError says that a server answers and is not one to work with.
 type unsuitableError struct{ text string }
@@ -84,6 +103,10 @@ func (c *Client) checkInfo(info map[string]string) error {
 	if info["aof_enabled"] == "0" {
 		c.log.Warn("redis keeps no append-only file: if it crashes, what it held is lost; set appendonly yes",
 			"version", version, "lost", "histories and the events kept by cache channels since the last snapshot; presence is told again by the nodes")
+	}
+	if info["aof_enabled"] == "1" && c.target.mode == modeSingle && !c.durable.Load() {
+		c.log.Info("redis may forget what it acknowledged last when it is killed, or does not say: after each start of it, resumes are told of a gap",
+			"remedy", "if histories are to go on then, set appendfsync always and let the user run config|get")
 	}
 	if policy := info["maxmemory_policy"]; info["maxmemory"] != "0" && policy != "" && policy != "noeviction" {
 		c.log.Warn("redis evicts keys when its memory is full; set maxmemory-policy noeviction",

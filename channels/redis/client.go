@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -47,6 +48,9 @@ type Client struct {
 	presence *Presence
 	changes  *Changes
 	counters counters
+	durable  atomic.Bool // see learn
+
+	historyBytes int // [MaxHistoryBytes]
 }
 
 // Open connects, and checks once that the server is one this engine works with:
@@ -70,7 +74,8 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	routeLibraryLog(log)
-	c := &Client{rdb: newUniversal(t, cfg.Node), target: t, log: log.With("redis", t.String())}
+	c := &Client{target: t, historyBytes: MaxHistoryBytes, log: log.With("redis", t.String())}
+	c.rdb = newUniversal(t, cfg.Node, c.learn, c.reload)
 	c.broker = newBroker(c)
 	c.presence = newPresence(c, lease)
 	c.changes = &Changes{c: c, node: c.presence.node}
@@ -88,7 +93,7 @@ func isNameRune(r rune) bool {
 }
 
 // newUniversal builds the client; nothing is dialed yet.
-func newUniversal(t target, node string) goredis.UniversalClient {
+func newUniversal(t target, node string, onConnect func(context.Context, *goredis.Conn) error, unreachable func()) goredis.UniversalClient {
 	name := ""
 	if node != "" {
 		name = "tidewire-" + node
@@ -108,7 +113,8 @@ func newUniversal(t target, node string) goredis.UniversalClient {
 		// pushes that could be mistaken for a reply.
 		Protocol:                 2,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		Dialer:                   dialer(tlsConfig),
+		Dialer:                   dialer(tlsConfig, unreachable),
+		OnConnect:                onConnect,
 		TLSConfig:                tlsConfig,
 		// A retried command may run twice, and a publish must not.
 		MaxRetries:            -1,
@@ -124,14 +130,28 @@ func newUniversal(t target, node string) goredis.UniversalClient {
 }
 
 // dialer dials like the library does, except that a session of subscriptions
-// that had its connection is refused a second one.
-func dialer(tlsConfig *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+// that had its connection is refused a second one, and that it says when a
+// server could not be reached.
+func dialer(tlsConfig *tls.Config, unreachable func()) func(context.Context, string, string) (net.Conn, error) {
 	dial := goredis.NewDialer(&goredis.Options{DialTimeout: ioTimeout, TLSConfig: tlsConfig})
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if s, ok := ctx.Value(sessionKey{}).(*session); ok && s.connected.Load() {
 			return nil, errSessionOver
 		}
-		return dial(ctx, network, addr)
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			unreachable()
+		}
+		return conn, err
+	}
+}
+
+// reload has a Cluster asked who its masters are now. The library does that by
+// itself only before it retries a command, which it must not do here, and once
+// a minute.
+func (c *Client) reload() {
+	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
+		cluster.ReloadState(context.Background())
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -15,19 +17,38 @@ import (
 	"tidewire/channels/channelstest"
 )
 
-// cluster is three masters without replicas.
+// cluster is three masters, and as many replicas or none.
 type cluster struct {
-	servers []*server
+	servers []*server // the masters first
 	admins  []*goredis.Client
 	ids     []string
 }
 
-func startCluster(t *testing.T) *cluster {
+const clusterMasters = 3
+
+func startCluster(t *testing.T) *cluster { t.Helper(); return startClusterOf(t, clusterMasters) }
+
+// startReplicated starts three masters with a replica each.
+func startReplicated(t *testing.T) *cluster {
+	t.Helper()
+	c := startClusterOf(t, 2*clusterMasters)
+	for i, admin := range c.admins[clusterMasters:] {
+		eventually(t, "a replica is taken", func() bool { return admin.ClusterReplicate(t.Context(), c.ids[i]).Err() == nil })
+	}
+	for _, admin := range c.admins[clusterMasters:] {
+		eventually(t, "the replicas are in step", func() bool {
+			return strings.Contains(admin.Info(t.Context(), "replication").Val(), "master_link_status:up")
+		})
+	}
+	return c
+}
+
+func startClusterOf(t *testing.T, servers int) *cluster {
 	t.Helper()
 	c := &cluster{}
-	for range 3 {
+	for range servers {
 		s := startServer(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000",
-			"--cluster-require-full-coverage", "no")
+			"--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
 		admin := raw(t, s.addr())
 		id, err := admin.ClusterMyID(t.Context()).Result()
 		require.NoError(t, err)
@@ -35,8 +56,10 @@ func startCluster(t *testing.T) *cluster {
 	}
 	const slots = 16384
 	for i, admin := range c.admins {
-		require.NoError(t, admin.ClusterAddSlotsRange(t.Context(), i*slots/3, (i+1)*slots/3-1).Err())
 		require.NoError(t, admin.Do(t.Context(), "cluster", "set-config-epoch", i+1).Err())
+		if i < clusterMasters {
+			require.NoError(t, admin.ClusterAddSlotsRange(t.Context(), i*slots/clusterMasters, (i+1)*slots/clusterMasters-1).Err())
+		}
 	}
 	for _, s := range c.servers[1:] {
 		require.NoError(t, c.admins[0].ClusterMeet(t.Context(), "127.0.0.1", fmt.Sprint(s.port)).Err())
@@ -44,7 +67,7 @@ func startCluster(t *testing.T) *cluster {
 	eventually(t, "the Cluster is complete", func() bool {
 		for _, admin := range c.admins {
 			info := admin.ClusterInfo(t.Context()).Val()
-			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:3") {
+			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", servers)) {
 				return false
 			}
 		}
@@ -67,8 +90,8 @@ func (c *cluster) owner(t *testing.T, tp channels.Topic) (master, slot int) {
 	key := fmt.Sprintf("tw:{%d}:e:", tp.Partition())
 	n, err := c.admins[0].ClusterKeySlot(t.Context(), key).Result()
 	require.NoError(t, err)
-	for master := range c.admins {
-		if int(n) < (master+1)*16384/3 {
+	for master := range clusterMasters {
+		if int(n) < (master+1)*16384/clusterMasters {
 			return master, int(n)
 		}
 	}
@@ -89,8 +112,7 @@ func (c *cluster) topicOf(t *testing.T, master int) channels.Topic {
 
 func TestClusterBroker(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t)
-	channelstest.TestBroker(t, joined(c.url(), 2))
+	channelstest.TestBroker(t, joined(startReplicated(t).url(), 2))
 }
 
 // A slot goes to another master: Redis ends the subscriptions there, and they
@@ -137,7 +159,8 @@ func TestClusterMasterDies(t *testing.T) {
 	}
 	c.servers[2].kill()
 	evs := []channels.Event{
-		{Topic: alive, Name: "a", Data: []byte(`""`)}, {Topic: dead, Name: "d", Data: []byte(`""`)},
+		{Topic: alive, Name: "a", Data: []byte(`""`)},
+		{Topic: dead, Name: "d", Data: []byte(`""`)},
 		{Topic: alive, Name: "b", Data: []byte(`""`)},
 	}
 	_, err := r.Broker().Publish(t.Context(), evs)
@@ -156,6 +179,67 @@ func TestClusterMasterDies(t *testing.T) {
 		}
 		return strings.HasSuffix(strings.Join(r.names(dead), ","), "end")
 	})
+}
+
+// One master of a Cluster with replicas dies: its partitions heal by themselves,
+// and nothing happens to the others, whoever is on them.
+func TestClusterFailsOver(t *testing.T) {
+	t.Parallel()
+	c := startReplicated(t)
+	one, two := startPeer(t, c.url(), testLease), startPeer(t, c.url(), testLease)
+	topics := make([]channels.Topic, clusterMasters) // by master
+	for i := range topics {
+		topics[i] = c.topicOf(t, i)
+		two.listen(t, topics[i])
+		one.enter(t, topics[i], "a", "b")
+		one.count(t, topics[i], 2)
+		eventually(t, "heard before", func() bool { return len(two.heard(topics[i], channels.MemberAdded)) == 2 })
+	}
+	say := func(tp channels.Topic, name string) error {
+		_, err := one.Broker().Publish(t.Context(), []channels.Event{{Topic: tp, Name: name, Data: []byte(`""`)}})
+		return err
+	}
+	hears := func(tp channels.Topic, name string) bool {
+		return slices.ContainsFunc(two.events(tp), func(ev channels.Event) bool { return ev.Name == name })
+	}
+	const dead = 1
+	before := two.Stats().Gaps
+	c.servers[dead].kill()
+	began := time.Now()
+	rounds := 0
+	for healed := false; !healed; <-time.After(20 * time.Millisecond) {
+		require.Less(t, time.Since(began), patience, "the dead master's topic is not heard again")
+		rounds++
+		for i, tp := range topics {
+			if i != dead {
+				require.NoError(t, say(tp, fmt.Sprint("meanwhile-", rounds)), "the others go on")
+			}
+		}
+		name := fmt.Sprint("after-", rounds)
+		if err := say(topics[dead], name); err != nil {
+			require.ErrorIs(t, err, channels.ErrBrokerAway)
+		}
+		healed = hears(topics[dead], fmt.Sprint("after-", rounds-1)) || hears(topics[dead], name)
+	}
+	t.Logf("healed after %s", time.Since(began).Round(10*time.Millisecond))
+	for i, tp := range topics {
+		eventually(t, "members and counts are as before", func() bool { return len(two.users(tp)) == 2 && two.total(tp) == 2 })
+		if i == dead {
+			continue
+		}
+		require.Empty(t, two.heard(tp, channels.MemberRemoved))
+		for n := range rounds {
+			eventually(t, "nothing is missed on the others", func() bool { return hears(tp, fmt.Sprint("meanwhile-", n+1)) })
+		}
+		requireGapless(t, two.events(tp))
+	}
+	gaps := 0
+	for reason, n := range two.Stats().Gaps {
+		gaps += int(n - before[reason])
+	}
+	require.Equal(t, 1, gaps, "only the lane of the dead master's partition was interrupted")
+	one.enter(t, topics[dead], "c")
+	eventually(t, "changes are heard again", func() bool { return two.heard(topics[dead], channels.MemberAdded)["c"] == 1 })
 }
 
 // Sentinel makes the replica the master; publishers and subscriptions follow.

@@ -23,9 +23,16 @@ import (
 // to normalize and nothing to smuggle. The topic is not in it: it is the shard
 // channel. The text parts are UTF-8, because invalid UTF-8 in a frame makes
 // browsers close. An event of a history has its place before that, see
-// lua/history.lua.
+// lua/history.lua. One that is followed has before that
+//
+//	version   1 byte, 3
+//	trace     16 bytes, then 8 of the span, then 1 of flags
+//
+// which nobody writes unless tracing is on.
 const (
 	envelopeVersion = 1
+	tracedVersion   = 3
+	traceLen        = 1 + 16 + 8 + 1
 	headerLen       = 16
 	maxPart         = 1<<16 - 1
 	maxCount        = 1<<31 - 1
@@ -45,7 +52,7 @@ var (
 // appendEnvelope appends ev's envelope to dst. It refuses what decode would.
 func appendEnvelope(dst []byte, ev *channels.Event) ([]byte, error) {
 	name, except, user := ev.Name, string(ev.Except), ev.UserID
-	size := headerLen + len(name) + len(except) + len(user) + len(ev.Data)
+	size := envelopeLen(ev)
 	switch {
 	case len(name) > maxPart || len(except) > maxPart || len(user) > maxPart || size > maxEnvelope:
 		return dst, fmt.Errorf("event of %d bytes is too large for the broker, at most %d", size, maxEnvelope)
@@ -56,6 +63,13 @@ func appendEnvelope(dst []byte, ev *channels.Event) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	if t := ev.Trace; t != nil {
+		if ev.Kind != channels.Message || !validTrace(t) {
+			return dst, errors.New("event has a trace that cannot be carried")
+		}
+		dst = append(dst, tracedVersion)
+		dst = append(append(append(dst, t.ID[:]...), t.Span[:]...), t.Flags)
+	}
 	dst = append(dst, envelopeVersion, byte(ev.Kind))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(name)))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(except)))
@@ -65,6 +79,14 @@ func appendEnvelope(dst []byte, ev *channels.Event) ([]byte, error) {
 	dst = append(dst, except...)
 	dst = append(dst, user...)
 	return append(dst, ev.Data...), nil
+}
+
+func envelopeLen(ev *channels.Event) int {
+	size := headerLen + len(ev.Name) + len(ev.Except) + len(ev.UserID) + len(ev.Data)
+	if ev.Trace != nil {
+		size += traceLen
+	}
+	return size
 }
 
 // numberOf picks the one number that an event of its kind has, and refuses an
@@ -129,6 +151,8 @@ func decodeEnvelope(s string) (*channels.Event, error) {
 	case envelopeVersion:
 	case placedVersion:
 		return decodePlaced(s)
+	case tracedVersion:
+		return decodeTraced(s)
 	default:
 		return nil, errVersion
 	}
@@ -161,3 +185,25 @@ func decodeEnvelope(s string) (*channels.Event, error) {
 	}
 	return ev, nil
 }
+
+// decodeTraced reads an event that is followed; the rest of it is an envelope.
+func decodeTraced(s string) (*channels.Event, error) {
+	if len(s) <= traceLen || s[traceLen] != envelopeVersion {
+		return nil, errMalformed
+	}
+	t := &channels.Trace{Flags: s[traceLen-1]}
+	copy(t.ID[:], s[1:])
+	copy(t.Span[:], s[1+len(t.ID):])
+	ev, err := decodeEnvelope(s[traceLen:])
+	if err != nil {
+		return nil, err
+	}
+	if ev.Kind != channels.Message || !validTrace(t) {
+		return nil, errMalformed
+	}
+	ev.Trace = t
+	return ev, nil
+}
+
+// validTrace reports whether W3C allows the ids.
+func validTrace(t *channels.Trace) bool { return t.ID != [16]byte{} && t.Span != [8]byte{} }

@@ -40,6 +40,18 @@ func ParseURL(raw string) (ParsedURL, error) {
 	return ParsedURL{mode, t.user, t.password, t.master, t.addrs, t.db, t.tls}, err
 }
 
+// HoldHistories makes the ceiling of histories another one.
+func (c *Client) HoldHistories(bytes int) { c.historyBytes = bytes }
+
+// WeightsKey is where it is noted what the histories of the topic's app weigh.
+func WeightsKey(t channels.Topic) string {
+	keys, err := historyKeys(t)
+	if err != nil {
+		panic(err)
+	}
+	return keys[2]
+}
+
 // CheckInfo judges a server by the text of its INFO, as Open does.
 func (c *Client) CheckInfo(text string) error { return c.checkInfo(parseInfo(text)) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed" // the scripts
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -21,23 +22,24 @@ var luaAppend string
 var luaRead string
 
 // The scripts of histories. ARGV[1] is an epoch never used before, then what is
-// kept: events, their time, and how long the place of the last one is remembered.
+// kept: events, their time, and how long the place of the last one is
+// remembered. ARGV[5] is "1" if Redis forgets nothing it has acknowledged,
+// ARGV[6] what the histories of the app may weigh in the partition.
 var (
 	appendScript = newScript(luaHistory, luaAppend)
 
 	readScript = newScript(luaHistory, luaRead)
 
 	positionScript = newScript(luaHistory, `
-local epoch, offset, at, of = head()
-save(epoch, offset, at, of)
+local epoch, offset, at, base = head()
+save(epoch, offset, at, base)
 return {epoch, number(offset)}`)
 
-	// renewScript: ARGV[5] is the epoch to end.
+	// renewScript: ARGV[7] is the epoch to end.
 	renewScript = newScript(luaHistory, `
-local epoch, _, _, of = head()
-if epoch ~= ARGV[5] then return 0 end
+if head() ~= ARGV[7] then return 0 end
 redis.call('DEL', kept)
-save(fresh, 0, 0, of)
+save(fresh, 0, 0, 0)
 return 1`)
 )
 
@@ -47,19 +49,29 @@ const (
 	placeLen      = 1 + channels.EpochLen + 8 + 8
 )
 
-// historyKeys are where a topic's history is kept, the two keys every script of it names first.
+// MaxHistoryBytes is what the histories of one app may weigh in one of the 64
+// partitions: 1 GiB over all. Above it the channels of the partition that are
+// longest without an event lose theirs, then the channel that is published to
+// its oldest.
+const MaxHistoryBytes = 16 << 20
+
+// historyKeys are where a topic's history is kept, the keys every script of it names first.
 func historyKeys(t channels.Topic) ([]string, error) {
 	meta, err := name(t, usePlace)
 	if err != nil {
 		return nil, err
 	}
 	kept, err := name(t, useHistory)
-	return []string{meta, kept}, err
+	return []string{meta, kept, partitionName(t.Partition(), useWeights) + ":" + string(t.App)}, err
 }
 
 // retentionArgs are the first arguments of every script of a history.
-func retentionArgs(keep channels.Retention) []any {
-	return []any{channels.NewEpoch(), keep.Max, millis(keep.TTL), millis(keep.Remembered())}
+func (c *Client) retentionArgs(keep channels.Retention) []any {
+	durable := "0"
+	if c.durable.Load() {
+		durable = "1"
+	}
+	return []any{channels.NewEpoch(), keep.Max, millis(keep.TTL), millis(keep.Remembered()), durable, c.historyBytes}
 }
 
 // millis rounds up: a short time must not become none.
@@ -76,7 +88,7 @@ func (b *Broker) ask(ctx context.Context, what string, s *script, t channels.Top
 	}
 	bounded, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
-	a := b.c.run(bounded, s, call{keys: keys, args: append(retentionArgs(keep), args...)})[0]
+	a := b.c.run(bounded, s, call{keys: keys, args: append(b.c.retentionArgs(keep), args...)})[0]
 	switch {
 	case a.err != nil && ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", what, ctx.Err())
@@ -136,15 +148,17 @@ func (b *Broker) Read(ctx context.Context, t channels.Topic, keep channels.Reten
 		return channels.Run{}, err
 	}
 	head, ok := positionOf(list)
-	if !ok || len(list) < 4 {
+	if !ok || len(list) < 5 {
 		return channels.Run{}, fmt.Errorf("read history: %w", errMalformed)
 	}
-	run := channels.Run{Head: head}
-	if run.Oldest, err = numberIn(list[2]); err != nil {
+	run := channels.Run{Head: head, More: list[4] == int64(1)}
+	var errBase, errOldest error
+	run.Base, errBase = numberIn(list[2])
+	run.Oldest, errOldest = numberIn(list[3])
+	if err := errors.Join(errBase, errOldest); err != nil {
 		return channels.Run{}, fmt.Errorf("read history: %w", err)
 	}
-	run.More = list[3] == int64(1)
-	for _, v := range list[4:] {
+	for _, v := range list[5:] {
 		text, _ := v.(string)
 		ev, err := decodeEnvelope(text)
 		if err == nil && ev.Position.IsZero() {
@@ -155,6 +169,7 @@ func (b *Broker) Read(ctx context.Context, t channels.Topic, keep channels.Reten
 			continue
 		}
 		ev.Topic = t
+		ev.Position.Epoch = head.Epoch // it may have come in an earlier one
 		run.Events = append(run.Events, *ev)
 	}
 	return run, nil
@@ -182,7 +197,7 @@ func decodePlaced(s string) (*channels.Event, error) {
 	offset := binary.BigEndian.Uint64([]byte(s[placeLen-16 : placeLen-8]))
 	at := binary.BigEndian.Uint64([]byte(s[placeLen-8 : placeLen]))
 	pos, err := channels.ParsePosition(s[1:1+channels.EpochLen] + ":" + strconv.FormatUint(offset, 10))
-	if err != nil || pos.Offset == 0 || at > maxMillis || s[placeLen:] == "" || s[placeLen] != envelopeVersion {
+	if err != nil || pos.Offset == 0 || at > maxMillis || s[placeLen:] == "" || s[placeLen] == placedVersion {
 		return nil, errMalformed
 	}
 	ev, err := decodeEnvelope(s[placeLen:])

@@ -62,9 +62,7 @@ func (l *lane) run(ctx context.Context) {
 func (l *lane) report(err error, lost int) {
 	c := l.b.c
 	l.lastErr.Store(&err)
-	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
-		cluster.ReloadState(context.Background()) // the slot may have a new master
-	}
+	c.reload() // the slot may have a new master
 	reason := gapOf(err)
 	level := slog.LevelDebug
 	if lost > 0 {

@@ -16,6 +16,7 @@ const (
 	useLast      = "l" // of a topic: the last event, if kept
 	usePlace     = "p" // of a topic: where its history ends
 	useHistory   = "y" // of a topic: the events of its history
+	useWeights   = "w" // of an app: what its histories weigh, by channel
 	useCounts    = "c" // of a topic: subscriptions by node
 	useMembers   = "m" // of a topic: users, the nodes they are on, their info
 	useSeq       = "s" // of a topic: the number of the last change of its members

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tidewire/channels"
@@ -34,7 +35,9 @@ func TestNeededRights(t *testing.T) {
 	log, err := admin.Do(t.Context(), "acl", "log").Slice()
 	require.NoError(t, err)
 	for _, entry := range log {
-		require.Contains(t, fmt.Sprint(entry), "client|setinfo", "something was refused; that one the library can do without")
+		text := fmt.Sprint(entry)
+		require.True(t, strings.Contains(text, "client|setinfo") || strings.Contains(text, "config|get"),
+			"something was refused that cannot be done without: %s", text)
 	}
 }
 
@@ -48,7 +51,12 @@ func TestRoundTrips(t *testing.T) {
 	done := make(chan error, 2)
 	go func() { done <- hub.Run(ctx) }()
 	go func() { done <- c.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; <-done })
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			assert.NoError(t, <-done)
+		}
+	})
 	admin := raw(t, s.addr())
 	warm := newTopic(t, "warm")
 	eventually(t, "running", func() bool { return c.Broker().Subscribe(ctx, warm) == nil })

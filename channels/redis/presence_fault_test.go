@@ -271,7 +271,7 @@ func TestRedisAwayForLong(t *testing.T) {
 
 func TestClusterPresence(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t)
+	c := startReplicated(t)
 	t.Run("suite", func(t *testing.T) { // ends before the master dies
 		channelstest.TestPresence(t, engines(c.url(), 2))
 	})

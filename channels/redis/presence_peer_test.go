@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tidewire/channels"
@@ -40,7 +41,10 @@ func startPeer(t *testing.T, url string, lease time.Duration) *peer {
 	listening, silence := context.WithCancel(context.Background())
 	silent := make(chan error, 1)
 	go func() { silent <- c.Broker().Run(listening, p.deliver) }()
-	t.Cleanup(func() { silence(); <-silent })
+	t.Cleanup(func() {
+		silence()
+		assert.NoError(t, <-silent)
+	})
 	return p
 }
 

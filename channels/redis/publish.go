@@ -42,7 +42,7 @@ func (b *Broker) Publish(ctx context.Context, evs []channels.Event) ([]channels.
 	bounded, cancel := context.WithTimeout(ctx, ioTimeout)
 	defer cancel()
 	pipe := b.c.rdb.Pipeline()
-	cmds, kept, err := queuePublishes(bounded, pipe, evs)
+	cmds, kept, err := b.queuePublishes(bounded, pipe, evs)
 	if err != nil {
 		return nil, err
 	}
@@ -65,17 +65,16 @@ func (b *Broker) Publish(ctx context.Context, evs []channels.Event) ([]channels.
 
 // queuePublishes puts one command per event into pipe. cmds has nil for the
 // events of histories, which are in kept.
-func queuePublishes(ctx context.Context, pipe goredis.Pipeliner, evs []channels.Event) (cmds []*goredis.IntCmd, kept []appending, err error) {
+func (b *Broker) queuePublishes(ctx context.Context, pipe goredis.Pipeliner, evs []channels.Event) (cmds []*goredis.IntCmd, kept []appending, err error) {
 	size := 0
 	for i := range evs {
-		ev := &evs[i]
-		size += headerLen + len(ev.Name) + len(ev.Except) + len(ev.UserID) + len(ev.Data)
+		size += envelopeLen(&evs[i])
 	}
 	buf := make([]byte, 0, size)
 	cmds = make([]*goredis.IntCmd, 0, len(evs))
 	for i := range evs {
 		if evs[i].Keep.Max > 0 {
-			one, rest, err := newAppending(buf, i, &evs[i])
+			one, rest, err := b.c.newAppending(buf, i, &evs[i])
 			if err != nil {
 				return nil, nil, fmt.Errorf("publish event %d: %w", i, err)
 			}

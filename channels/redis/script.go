@@ -91,7 +91,7 @@ const (
 type script struct{ source, digest string }
 
 func newScript(parts ...string) *script {
-	source := strings.Join(parts, "\n")
+	source := tampered(strings.Join(parts, "\n"))
 	return &script{source: source, digest: goredis.NewScript(source).Hash()}
 }
 

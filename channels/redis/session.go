@@ -183,6 +183,9 @@ func (s *session) deliver(ctx context.Context, m *goredis.Message) {
 		return
 	}
 	ev.Topic = topic
+	if s.loses(ev) {
+		return
+	}
 	for wait := minBusyWait; ctx.Err() == nil; wait = min(2*wait, maxBusyWait) {
 		err := b.deliver(ev)
 		switch {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidewire/channels"
+	"tidewire/channels/console"
 )
 
 // Prefix is the path under which the door serves.
@@ -181,7 +182,7 @@ func (d *Door) findOrOpen(r *http.Request, a address) (*session, *channels.Refus
 	case d.draining:
 		return nil, channels.Draining()
 	case len(d.sessions) >= d.cfg.MaxSessions:
-		return nil, channels.Refuse(channels.CodeOverCapacity, "This server has %d fallback sessions, the most it takes. Try again, or use WebSockets.", d.cfg.MaxSessions)
+		return nil, channels.Refuse(channels.CodeOverCapacity, "This server has %d fallback sessions, the most it takes. Try again, or use WebSockets.", d.cfg.MaxSessions).For(console.SessionsFull)
 	}
 	s := newSession(d, a.session, e)
 	d.sessions[a.session] = s

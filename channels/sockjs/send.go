@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"tidewire/channels"
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 )
 
@@ -91,7 +92,7 @@ func (s *session) handle(messages []string) bool {
 	}
 	defer func() {
 		if v := recover(); v != nil { // it costs this client its session, nobody else
-			s.conn.Unsupported(fanout.NewClose(channels.CodeOverCapacity, "internal error"))
+			s.conn.Unsupported(console.InternalError, fanout.NewClose(channels.CodeOverCapacity, "internal error"))
 			panic(v)
 		}
 	}()

@@ -58,7 +58,7 @@ func newSession(d *Door, id string, e *channels.Entry) *session {
 	s := &session{door: d, id: id, app: e.App, sends: make(chan struct{}, waitingSends), heard: time.Now()}
 	s.box = fanout.NewMailbox(boxBytes, s.end)
 	s.in.Lock() // nothing is handled before the connection knows its token
-	s.conn, s.line = d.cfg.Hub.Connect(e.App, e.Key, s.box, nil)
+	s.conn, s.line = d.cfg.Hub.Connect(e, s.box)
 	s.timer = time.AfterFunc(d.cfg.Absence, s.absent)
 	d.running.Go(func() {
 		defer s.in.Unlock()

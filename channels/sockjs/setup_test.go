@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -55,6 +56,7 @@ type options struct {
 	app    func(*tenants.App)
 	door   func(*sockjs.Config)
 	fanout fanout.Config
+	slow   bool // requests may take long to arrive
 }
 
 // world is a running server.
@@ -84,6 +86,9 @@ func setup(t *testing.T, o options) *world {
 	w.server = httptest.NewUnstartedServer(w.door)
 	// As in production: deadlines that a request which waits must outlive.
 	w.server.Config.ReadTimeout, w.server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	if o.slow {
+		w.server.Config.ReadTimeout = 30 * time.Second
+	}
 	w.server.Start()
 	t.Cleanup(func() {
 		w.server.CloseClientConnections()
@@ -143,9 +148,9 @@ type client struct {
 }
 
 // open begins a response; a poll as well as a stream.
-func (c *client) open(transport string) {
+func (c *client) open(transport string, header ...string) {
 	c.w.t.Helper()
-	res := c.w.post(c.w.url(appKey, c.session, transport)+query, "")
+	res := c.w.post(c.w.url(appKey, c.session, transport)+query, "", header...) //nolint:bodyclose // c.close does
 	c.stream, c.close, c.status = bufio.NewReader(res.Body), res.Body.Close, res.StatusCode
 	require.Equal(c.w.t, http.StatusOK, res.StatusCode)
 }
@@ -171,7 +176,7 @@ func (c *client) line() string {
 	go func() { s, err := stream.ReadString('\n'); got <- read{s, err} }()
 	select {
 	case r := <-got:
-		if r.err != io.EOF {
+		if !errors.Is(r.err, io.EOF) {
 			require.NoError(c.w.t, r.err)
 		}
 		return strings.TrimSuffix(r.s, "\n")
@@ -226,7 +231,7 @@ func (c *client) message() frame {
 
 func (c *client) send(body string) int {
 	c.w.t.Helper()
-	res := c.w.post(c.w.url(appKey, c.session, "xhr_send")+"?t=1&n=2", body)
+	res := c.w.post(c.w.url(appKey, c.session, "xhr_send")+"?t=1&n=2", body) //nolint:bodyclose // post sees to it
 	_, _ = io.Copy(io.Discard, res.Body)
 	return res.StatusCode
 }

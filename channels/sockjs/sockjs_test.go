@@ -98,7 +98,7 @@ func TestRefusals(t *testing.T) {
 				var all string
 				session := w.session()
 				for range 3 { // a poll may bring the reason with the second response
-					res := w.post(w.url(test.key, session, transport)+test.query, "", test.header...)
+					res := w.post(w.url(test.key, session, transport)+test.query, "", test.header...) //nolint:bodyclose // post sees to it
 					require.Equal(t, http.StatusOK, res.StatusCode)
 					b, err := io.ReadAll(res.Body)
 					require.NoError(t, err)
@@ -255,7 +255,7 @@ func long(n int) string { return strings.Repeat("x", n) }
 
 func TestSendsInParallel(t *testing.T) {
 	t.Parallel()
-	w := setup(t, options{})
+	w := setup(t, options{slow: true})
 	c := w.streaming()
 	var sending sync.WaitGroup
 	for i := range 100 {
@@ -295,7 +295,7 @@ func TestASessionOfAnotherKeyIsAnother(t *testing.T) {
 	t.Parallel()
 	w := setup(t, options{})
 	c := w.streaming()
-	res := w.post(w.url("disabled", c.session, "xhr_send"), `["{}"]`)
+	res := w.post(w.url("disabled", c.session, "xhr_send"), `["{}"]`) //nolint:bodyclose // post sees to it
 	require.Equal(t, http.StatusNotFound, res.StatusCode)
 }
 
@@ -312,7 +312,7 @@ func TestPathsMethodsAndCORS(t *testing.T) {
 		"/pusher/app//1/abcdefgh/xhr":                       404,
 		"/pusher/app/" + appKey + "/1/" + long(65) + "/xhr": 404,
 	} {
-		require.Equal(t, status, w.post(w.server.URL+path, "").StatusCode, path)
+		require.Equal(t, status, w.post(w.server.URL+path, "").StatusCode, path) //nolint:bodyclose // post sees to it
 	}
 	for method, status := range map[string]int{http.MethodOptions: 204, http.MethodGet: 405} {
 		r, err := http.NewRequestWithContext(t.Context(), method, w.url(appKey, "1/abcdefgh", "xhr"), nil)
@@ -341,4 +341,27 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("%d for a session that is not there", w.status)
 		}
 	})
+}
+
+// A page whose origin is not allowed any more is told so on the response that
+// waits, or on its next one.
+func TestOriginsChange(t *testing.T) {
+	t.Parallel()
+	w := setup(t, options{})
+	origin := []string{"Origin", "https://page.example.com"}
+	stream, poll := &client{w: w, session: w.session()}, &client{w: w, session: w.session()}
+	stream.open("xhr_streaming", origin...)
+	require.Equal(t, "o", stream.line())
+	stream.message()
+	poll.open("xhr", origin...)
+	w.connections(2)
+	now := *w.app
+	now.Settings.AllowedOrigins = []string{"example.org"}
+	w.hub.AppChanged(w.app, &now)
+	require.Equal(t, "pusher:error", stream.message().Event)
+	require.True(t, strings.HasPrefix(stream.line(), "c[4009,"))
+	poll.open("xhr", origin...)
+	rest, err := io.ReadAll(poll.stream)
+	require.NoError(t, err)
+	require.Contains(t, string(rest), "\nc[4009,")
 }

@@ -138,7 +138,7 @@ func TestPrivateChannelsNeedAToken(t *testing.T) {
 	t.Parallel()
 	w := setup(t, nil)
 	for _, auth := range []string{"", "&auth=" + appKey + ":00", "&auth=a.b.c"} {
-		stream := bufio.NewReader(w.get("/sse/app/" + appKey + "?channels=private-x,open" + auth).Body)
+		stream := bufio.NewReader(w.get("/sse/app/" + appKey + "?channels=private-x,open" + auth).Body) //nolint:bodyclose // get sees to it
 		require.Equal(t, "pusher:connection_established", next(t, stream).Event)
 		require.Equal(t, "pusher:error", next(t, stream).Event)
 		require.Equal(t, "open", next(t, stream).Channel, "the others are not affected")
@@ -150,7 +150,7 @@ func TestRefusals(t *testing.T) {
 	w := setup(t, func(a *tenants.App) {
 		a.Limits.MaxConnections, a.Settings.AllowedOrigins = 1, []string{"https://ok.example.com"}
 	})
-	stream := bufio.NewReader(w.get("/sse/app/" + appKey + "?channels=a").Body)
+	stream := bufio.NewReader(w.get("/sse/app/" + appKey + "?channels=a").Body) //nolint:bodyclose // get sees to it
 	next(t, stream)
 	many := strings.Repeat("c,", 100)
 	for path, want := range map[string]struct{ status, code int }{
@@ -165,15 +165,15 @@ func TestRefusals(t *testing.T) {
 		"/sse/app/" + appKey + "?channels=a&token=x.y.z": {403, 4009},
 		"/sse/app/away?channels=a":                       {503, 4100},
 	} {
-		res := w.get(path)
+		res := w.get(path) //nolint:bodyclose // get sees to it
 		require.Equal(t, want.status, res.StatusCode, path)
 		b, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
 		require.Contains(t, string(b), fmt.Sprintf(`"code":%d`, want.code), path)
 	}
-	require.Equal(t, 403, w.get("/sse/app/"+appKey+"?channels=a", "Origin", "https://evil.example.com").StatusCode)
+	require.Equal(t, 403, w.get("/sse/app/"+appKey+"?channels=a", "Origin", "https://evil.example.com").StatusCode) //nolint:bodyclose // get sees to it
 	// EventSource comes back only after a stream that ends.
-	res := w.get("/sse/app/away?channels=a", "Accept", "text/event-stream")
+	res := w.get("/sse/app/away?channels=a", "Accept", "text/event-stream") //nolint:bodyclose // get sees to it
 	b, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	require.Equal(t, 200, res.StatusCode)
@@ -183,7 +183,7 @@ func TestRefusals(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	w := setup(t, nil)
-	stream := bufio.NewReader(w.get("/sse/app/" + appKey + "?channels=a").Body)
+	stream := bufio.NewReader(w.get("/sse/app/" + appKey + "?channels=a").Body) //nolint:bodyclose // get sees to it
 	next(t, stream)
 	require.Eventually(t, func() bool { return w.door.Streams() == 1 }, 5*time.Second, time.Millisecond)
 	require.NoError(t, w.door.Drain(t.Context(), time.Second))
@@ -191,5 +191,19 @@ func TestDrain(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(rest), "4200")
 	require.Regexp(t, `retry: \d{1,3}\n\n$`, string(rest))
-	require.Equal(t, 503, w.get("/sse/app/"+appKey+"?channels=a").StatusCode)
+	require.Equal(t, 503, w.get("/sse/app/"+appKey+"?channels=a").StatusCode) //nolint:bodyclose // get sees to it
+}
+
+// A page whose origin is not allowed any more is told so and not served again.
+func TestOriginsChange(t *testing.T) {
+	t.Parallel()
+	w := setup(t, nil)
+	stream := bufio.NewReader(w.get("/sse/app/"+appKey+"?channels=a", "Origin", "https://page.example.com").Body) //nolint:bodyclose // get sees to it
+	next(t, stream)
+	now := *w.app
+	now.Settings.AllowedOrigins = []string{"example.org"}
+	w.hub.AppChanged(w.app, &now)
+	rest, err := io.ReadAll(stream)
+	require.NoError(t, err)
+	require.Contains(t, string(rest), `"code":4009`)
 }

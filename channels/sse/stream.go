@@ -35,7 +35,7 @@ func (s *stream) open(r *http.Request) *channels.Refusal {
 	}
 	s.subs = subs
 	s.box = fanout.NewMailbox(boxBytes, func() {})
-	s.conn, s.line = s.door.cfg.Hub.Connect(e.App, e.Key, s.box, nil)
+	s.conn, s.line = s.door.cfg.Hub.Connect(e, s.box)
 	if s.conn == nil {
 		return s.why(r.Context())
 	}

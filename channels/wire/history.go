@@ -96,6 +96,7 @@ func DecodeHistory(data []byte, r *HistoryRequest) error {
 	if r.ID, ok = optionalString(fields, "id"); !ok || r.ID == "" || len(r.ID) > MaxHistoryID {
 		return ErrHistoryID
 	}
+	r.Limit = 0
 	if raw, given := Get(fields, "limit"); given && !IsNull(raw) {
 		if r.Limit = integer(raw, MaxHistoryLimit); r.Limit == 0 {
 			return ErrHistoryLimit

@@ -14,6 +14,7 @@ import (
 	"github.com/olahol/melody"
 
 	"tidewire/channels"
+	"tidewire/channels/console"
 )
 
 // Config sets up a [Door]. Hub and Apps are required.
@@ -117,7 +118,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.open.Add(1)
 	// The handler returns at once: it would keep the request, its buffers and a
 	// large stack alive as long as the connection lives.
-	go d.serve(c, handshakeOf(r))
+	go d.serve(c, r)
 }
 
 // takeOver hijacks the connection and puts the client between it and the library.
@@ -152,9 +153,9 @@ func (d *Door) takeOver(w http.ResponseWriter, e *channels.Entry) (*client, erro
 }
 
 // serve runs the connection to its end.
-func (d *Door) serve(c *client, handshake *http.Request) {
+func (d *Door) serve(c *client, r *http.Request) {
 	defer d.open.Done()
-	if err := d.melody.HandleRequest(newResponse(c), handshake); err != nil {
+	if err := d.melody.HandleRequest(newResponse(c), r); err != nil {
 		_ = c.inner.Close()
 	}
 }
@@ -185,7 +186,7 @@ func (d *Door) failed(s *melody.Session, err error) {
 	}
 	switch {
 	case errors.Is(err, errFlood):
-		c.conn.Close(channels.Refuse(channels.CodeOverCapacity, "Too many control frames or fragments, or a message that took too long. Send fewer."))
+		c.conn.Close(channels.Refuse(channels.CodeOverCapacity, "Too many control frames or fragments, or a message that took too long. Send fewer.").For(console.Flood))
 	case isTimeout(err):
 		c.conn.PeerDead()
 	}

@@ -116,13 +116,13 @@ func (p *rawPeer) subscribe(channel string) {
 // answers and short writes mix, over plain sockets and TLS.
 func TestStreamStaysWhole(t *testing.T) {
 	t.Parallel()
-	for _, useTLS := range []bool{false, true} {
-		t.Run(fmt.Sprintf("tls=%v", useTLS), func(t *testing.T) {
+	for name, how := range map[string]struct{ tls, noRing bool }{"plain": {}, "TLS": {tls: true}, "a call for each socket": {noRing: true}} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const peers, publishes, pings = 8, 1500, 60
 			w := setup(t, options{
-				tls:    useTLS,
-				fanout: fanout.Config{MaxQueuedBytes: 64 << 20},
+				tls:    how.tls,
+				fanout: fanout.Config{MaxQueuedBytes: 64 << 20, NoRing: how.noRing},
 				door:   func(c *ws.Config) { c.SendBuffer = 2048 },
 			})
 			all := make([]*rawPeer, peers)

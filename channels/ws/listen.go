@@ -3,7 +3,7 @@ package ws
 import (
 	"net"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"tidewire/channels/fanout"
@@ -30,7 +30,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		_ = tcp.Close()
 		return nil, err
 	}
-	return &sock{tcp: tcp, raw: raw}, nil
+	s := &sock{tcp: tcp}
+	if err := raw.Control(func(fd uintptr) { s.fd = int32(fd) }); err != nil {
+		_ = tcp.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // sock is an accepted TCP connection. The TCP connection is a named field on
@@ -39,10 +44,32 @@ func (l *listener) Accept() (net.Conn, error) {
 //
 // Under TLS the plane cannot write to the descriptor itself: see [hold].
 type sock struct {
-	tcp  *net.TCPConn
-	raw  syscall.RawConn
-	hold *hold // set before the plane owns the socket of a TLS connection; nil otherwise
+	tcp   *net.TCPConn
+	held  *hold // set before the plane owns the socket of a TLS connection; nil otherwise
+	fd    int32 // the descriptor of tcp, used while guard is held
+	guard guard
 }
+
+// guard keeps a descriptor open while the plane uses it: whoever closes the
+// socket meanwhile leaves that to the plane. Without it a write could reach
+// the stranger who got the same number next.
+type guard struct{ state atomic.Uint32 }
+
+const (
+	guardHeld   = 1
+	guardClosed = 2
+)
+
+// hold reports false if the socket is closed. Only the plane holds.
+func (g *guard) hold() bool { return g.state.CompareAndSwap(0, guardHeld) }
+
+// release reports whether the socket is now to be closed.
+func (g *guard) release() bool {
+	return !g.state.CompareAndSwap(guardHeld, 0) && g.state.Swap(guardClosed) == guardHeld|guardClosed
+}
+
+// close reports whether the socket is to be closed now, by the caller.
+func (g *guard) close() bool { return g.state.Or(guardClosed) == 0 }
 
 // hold collects what the TLS layer writes, from whatever goroutine, so that the
 // plane can pass it on without waiting.
@@ -58,7 +85,7 @@ func (s *sock) Read(b []byte) (int, error) { return s.tcp.Read(b) }
 
 // Write implements [net.Conn].
 func (s *sock) Write(b []byte) (int, error) {
-	h := s.hold
+	h := s.held
 	if h == nil {
 		return s.tcp.Write(b)
 	}
@@ -73,7 +100,12 @@ func (s *sock) Write(b []byte) (int, error) {
 }
 
 // Close implements [net.Conn].
-func (s *sock) Close() error { return s.tcp.Close() }
+func (s *sock) Close() error {
+	if s.guard.close() {
+		return s.tcp.Close()
+	}
+	return nil
+}
 
 // LocalAddr implements [net.Conn].
 func (s *sock) LocalAddr() net.Addr { return s.tcp.LocalAddr() }
@@ -91,8 +123,14 @@ func (s *sock) SetReadDeadline(t time.Time) error { return s.tcp.SetReadDeadline
 func (s *sock) SetWriteDeadline(t time.Time) error { return s.tcp.SetWriteDeadline(t) }
 
 // tryWrite writes to the descriptor without waiting.
-func (s *sock) tryWrite(sys *fanout.Syscall, b []byte) (n int, blocked bool, err error) {
-	n, err = sys.Write(s.raw, b)
+func (s *sock) tryWrite(b []byte) (n int, blocked bool, err error) {
+	if !s.guard.hold() {
+		return 0, false, net.ErrClosed
+	}
+	n, err = fanout.WriteNow(int(s.fd), b)
+	if s.guard.release() {
+		_ = s.tcp.Close()
+	}
 	return n, n < len(b), err
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"tidewire/channels/console"
 	"tidewire/channels/fanout"
 )
 
@@ -104,7 +105,7 @@ func (j *job) run() {
 		c.message(j.message)
 	case jobBinary:
 		if c.conn != nil {
-			c.conn.Unsupported(fanout.NewClose(1003, "Binary WebSocket frames are not supported"))
+			c.conn.Unsupported(console.BinaryFrame, fanout.NewClose(1003, "Binary WebSocket frames are not supported"))
 		}
 	case jobClosed:
 		if c.conn != nil {
@@ -118,7 +119,7 @@ func (c *client) message(b []byte) {
 	switch {
 	case c.conn == nil: // refused, and on its way out
 	case !utf8.Valid(b):
-		c.conn.Unsupported(fanout.NewClose(1007, "A text message must be valid UTF-8"))
+		c.conn.Unsupported(console.NotUTF8, fanout.NewClose(1007, "A text message must be valid UTF-8"))
 	default:
 		c.conn.Handle(context.Background(), b)
 	}
@@ -136,7 +137,7 @@ func (c *client) connect() {
 		})
 	}
 	var line *fanout.Line
-	c.conn, line = c.door.hub.Connect(e.App, e.Key, c.transport, e.Refusal)
+	c.conn, line = c.door.hub.Connect(e, c.transport)
 	c.line.Store(line)
 	if c.conn != nil && e.Serials {
 		c.conn.Serials()

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"time"
 )
@@ -18,7 +19,12 @@ const (
 	// tightGC is the collector's percentage during a burst: the garbage of
 	// handshakes would otherwise spread the connections over half-empty pages,
 	// which stay as long as they do (measured: 0.5 kB per connection).
-	tightGC = 50
+	tightGC = 75
+	// slack is how much garbage a burst may make all the same between two
+	// collections, in bytes: a small heap would be collected all the time.
+	slack = 24 << 20
+	// looseGC bounds the percentage that slack comes to on a very small heap.
+	looseGC = 400
 )
 
 // settler keeps memory tight during a burst of connections and gives it back
@@ -29,8 +35,8 @@ type settler struct {
 	moved  int
 	last   time.Time
 	timer  *time.Timer
-	usual  int  // the collector's percentage outside bursts
-	tight  bool // tightGC is in force
+	usual  int // the collector's percentage outside bursts
+	tight  int // the percentage in force during a burst; 0 outside
 	closed bool
 }
 
@@ -42,13 +48,30 @@ func (s *settler) move() {
 	if s.closed || s.moved%100 != 0 || s.moved < stir {
 		return
 	}
-	if !s.tight {
-		s.tight = true
-		if s.usual = debug.SetGCPercent(tightGC); s.usual >= 0 && s.usual < tightGC {
-			debug.SetGCPercent(s.usual)
-		}
-	}
+	s.tighten()
 	s.in(lull)
+}
+
+// tighten sets the collector for a burst: to tightGC, or to less while the heap
+// is small. An operator who wants it tighter is left alone.
+func (s *settler) tighten() {
+	percent := tightGC
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	if live := sample[0].Value.Uint64(); live > 0 {
+		percent = max(percent, int(min(slack*100/live, looseGC))) // #nosec G115 -- bounded by looseGC
+	}
+	if percent == s.tight {
+		return
+	}
+	was := debug.SetGCPercent(percent)
+	if s.tight == 0 {
+		s.usual = was
+	}
+	if s.usual >= 0 && s.usual < tightGC {
+		debug.SetGCPercent(s.usual)
+	}
+	s.tight = percent
 }
 
 // in makes the next step happen after d.
@@ -66,7 +89,7 @@ func (s *settler) step() {
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-	case s.tight:
+	case s.tight != 0:
 		s.relax()
 		if s.moved >= burst {
 			s.in(max(quiet, time.Until(s.last.Add(atMost))))
@@ -81,8 +104,8 @@ func (s *settler) step() {
 
 // relax puts the collector back to its usual percentage.
 func (s *settler) relax() {
-	if s.tight {
-		s.tight = false
+	if s.tight != 0 {
+		s.tight = 0
 		debug.SetGCPercent(s.usual)
 	}
 }

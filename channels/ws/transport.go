@@ -10,10 +10,10 @@ import (
 // plain is the [fanout.Transport] straight onto a socket.
 type plain struct{ *sock }
 
-var _ fanout.Transport = plain{}
+var _ fanout.Direct = plain{}
 
 // TryWrite implements [fanout.Transport].
-func (p plain) TryWrite(s *fanout.Syscall, b []byte) (int, bool, error) { return p.tryWrite(s, b) }
+func (p plain) TryWrite(b []byte) (int, bool, error) { return p.tryWrite(b) }
 
 // Drain implements [fanout.Transport].
 func (p plain) Drain(rest []byte, deadline time.Time) error { return p.drain(rest, deadline) }
@@ -22,7 +22,17 @@ func (p plain) Drain(rest []byte, deadline time.Time) error { return p.drain(res
 func (p plain) CloseWrite() error { return p.tcp.CloseWrite() }
 
 // Close implements [fanout.Transport].
-func (p plain) Close() error { return p.tcp.Close() }
+func (p plain) Close() error { return p.sock.Close() }
+
+// Hold implements [fanout.Direct].
+func (p plain) Hold() (fd int, open bool) { return int(p.fd), p.guard.hold() }
+
+// Release implements [fanout.Direct].
+func (p plain) Release() {
+	if p.guard.release() {
+		_ = p.tcp.Close()
+	}
+}
 
 // sealed is the [fanout.Transport] through TLS. Records are made by the TLS
 // layer, which writes them into the socket's hold and so never waits; a
@@ -35,8 +45,8 @@ type sealed struct {
 var _ fanout.Transport = sealed{}
 
 // TryWrite implements [fanout.Transport]. What it takes it may still hold.
-func (s sealed) TryWrite(sys *fanout.Syscall, b []byte) (n int, blocked bool, err error) {
-	if blocked, err = s.passOn(sys); blocked || err != nil || len(b) == 0 {
+func (s sealed) TryWrite(b []byte) (n int, blocked bool, err error) {
+	if blocked, err = s.passOn(); blocked || err != nil || len(b) == 0 {
 		return 0, blocked, err
 	}
 	s.setPushing(true)
@@ -45,26 +55,26 @@ func (s sealed) TryWrite(sys *fanout.Syscall, b []byte) (n int, blocked bool, er
 	if err != nil {
 		return n, false, err
 	}
-	blocked, err = s.passOn(sys)
+	blocked, err = s.passOn()
 	return n, blocked, err
 }
 
 func (s sealed) setPushing(on bool) {
-	s.hold.mu.Lock()
-	s.hold.pushing = on
-	s.hold.mu.Unlock()
+	s.held.mu.Lock()
+	s.held.pushing = on
+	s.held.mu.Unlock()
 }
 
 // passOn writes what is held to the descriptor without waiting. An idle
 // connection keeps no buffer.
-func (s sealed) passOn(sys *fanout.Syscall) (blocked bool, err error) {
-	h := s.hold
+func (s sealed) passOn() (blocked bool, err error) {
+	h := s.held
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.bytes) == 0 {
 		return false, nil
 	}
-	n, err := sys.Write(s.raw, h.bytes)
+	n, _, err := s.tryWrite(h.bytes)
 	if n == len(h.bytes) {
 		h.bytes = nil
 		return false, err
@@ -83,10 +93,10 @@ func (s sealed) Drain(rest []byte, deadline time.Time) error {
 			return err
 		}
 	}
-	s.hold.mu.Lock()
-	b := s.hold.bytes
-	s.hold.bytes = nil
-	s.hold.mu.Unlock()
+	s.held.mu.Lock()
+	b := s.held.bytes
+	s.held.bytes = nil
+	s.held.mu.Unlock()
 	return s.drain(b, deadline)
 }
 
@@ -95,8 +105,7 @@ func (s sealed) CloseWrite() error {
 	s.setPushing(true)
 	err := s.tls.CloseWrite()
 	s.setPushing(false)
-	var sys fanout.Syscall
-	if _, e := s.passOn(&sys); err == nil {
+	if _, e := s.passOn(); err == nil {
 		err = e
 	}
 	if e := s.tcp.CloseWrite(); err == nil {
@@ -106,9 +115,9 @@ func (s sealed) CloseWrite() error {
 }
 
 // Close implements [fanout.Transport].
-func (s sealed) Close() error { return s.tcp.Close() }
+func (s sealed) Close() error { return s.sock.Close() }
 
 // holdBack makes the plane the only writer of the socket: from now on what the
 // TLS layer writes is collected, and kick asks for it to be passed on. Nothing
 // else may use the socket during the call.
-func (s sealed) holdBack(kick func()) { s.hold = &hold{kick: kick} }
+func (s sealed) holdBack(kick func()) { s.held = &hold{kick: kick} }

@@ -9,20 +9,6 @@ import (
 	"sync"
 )
 
-// handshakeHeaders are all that the WebSocket library reads of a request.
-var handshakeHeaders = []string{"Connection", "Upgrade", "Sec-Websocket-Version", "Sec-Websocket-Key", "Sec-Websocket-Protocol"}
-
-// handshakeOf copies what the library needs, so that the rest can be freed.
-func handshakeOf(r *http.Request) *http.Request {
-	h := make(http.Header, len(handshakeHeaders))
-	for _, name := range handshakeHeaders {
-		if v := r.Header[name]; v != nil {
-			h[name] = v
-		}
-	}
-	return &http.Request{Method: r.Method, Header: h, Host: r.Host, URL: r.URL, ProtoMajor: 1, ProtoMinor: 1}
-}
-
 // buffered returns what the client sent behind its handshake, or nil.
 func buffered(rw *bufio.ReadWriter) *bytes.Reader {
 	n := rw.Reader.Buffered()

@@ -11,6 +11,8 @@ import (
 	"tidewire/tenants/argon2id"
 	"tidewire/tenants/smtp"
 	"tidewire/tenants/sqlstore"
+	"tidewire/webhooks"
+	webhooksadmin "tidewire/webhooks/adminapi"
 )
 
 // newAccounts puts the rules of tenants over a database. Links in mails lead to
@@ -23,15 +25,20 @@ func newAccounts(cfg Config, address string, store *sqlstore.Store, log *slog.Lo
 }
 
 // newAdmin makes the door for people and programs that look after tenants.
-func newAdmin(cfg Config, accounts *tenants.Accounts, store *sqlstore.Store, live *realtime, log *slog.Logger, more ...adminapi.Route) (*adminapi.API, error) {
+func newAdmin(cfg Config, accounts *tenants.Accounts, store *sqlstore.Store, hooks webhooks.Store, live *realtime, log *slog.Logger, more ...adminapi.Route) (*adminapi.API, error) {
 	return adminapi.New(adminapi.Config{
-		Accounts: accounts, Usage: store, Revocations: store, Limiter: live.limiter, More: more,
+		Accounts: accounts, Usage: store, Revocations: store, Limiter: live.limiter, More: more, Export: exportParts(accounts, store, hooks),
 		Installation: adminapi.Installation{
 			Brand: cfg.BrandName, SignUp: cfg.SignUp, TermsVersion: cfg.TermsVersion, TermsURL: cfg.TermsURL,
 			SupportURL: cfg.SupportURL, MinPassword: tenants.MinPasswordChars,
 		},
 		PublicURL: cfg.PublicURL, TrustedProxies: cfg.TrustedProxies, IsTLS: forwardedTLS(cfg.TrustedProxies), Log: log,
 	})
+}
+
+// exportParts is what the export of a tenant has besides what accounts know.
+func exportParts(accounts *tenants.Accounts, store *sqlstore.Store, hooks webhooks.Store) []tenants.ExportPart {
+	return append(accounts.KeptElsewhere(store, store), webhooksadmin.ExportParts(hooks)...)
 }
 
 // newMailer makes what carries mails: a mail server, or, where none is set, the

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,10 +26,15 @@ type person struct {
 }
 
 // call sends a request, its body encoded if there is one, and reads the answer
-// into the value of that type; a status that is not wanted fails the test.
+// into the value of that type; a status that is not wanted fails the test. Who
+// asks too often waits, as a good program does.
 func call[T any](p *person, want int, method, path string, body any) (v T) {
 	p.t.Helper()
 	status, header, text := p.do(method, path, body)
+	for deadline := time.Now().Add(30 * time.Second); status == http.StatusTooManyRequests && want != status && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+		status, header, text = p.do(method, path, body)
+	}
 	require.Equal(p.t, want, status, "%s %s: %s", method, path, text)
 	if set := header.Get("Set-Cookie"); set != "" {
 		p.cookie, _, _ = strings.Cut(set, ";")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"net/http"
 	"net/url"
 	"testing"
@@ -12,9 +13,9 @@ import (
 	"tidewire/migrations/dbtest"
 )
 
-// outage is how long the database is away. What holds for seconds holds for
-// longer: nothing that is known is forgotten by the clock.
-const outage = 4 * time.Second
+// What holds for seconds holds for longer: nothing that is known is forgotten by
+// the clock. -args -outage 60s shows it.
+var outage = flag.Duration("outage", 4*time.Second, "how long the database is away in TestPostgresAway")
 
 // cut ends every connection through the front and lets no new one in.
 func (f *front) cut() {
@@ -50,7 +51,7 @@ func TestPostgresAway(t *testing.T) {
 	door.cut()
 	begun := time.Now()
 	eventually(t, func() bool { status, _ := get(t, n.url+"/readyz"); return status == http.StatusServiceUnavailable }, "still ready")
-	for time.Since(begun) < outage {
+	for time.Since(begun) < *outage {
 		status, _, body := post(t, n.url, known.printed(), "news")
 		require.Equal(t, http.StatusOK, status, body)
 		require.Equal(t, "e", sub.next().Event)

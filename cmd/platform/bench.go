@@ -16,6 +16,7 @@ import (
 
 // benchPlan is what one run of bench does.
 type benchPlan struct {
+	Label       string        `json:"label,omitempty"`
 	URL         string        `json:"url"`
 	App         string        `json:"app"`
 	Connections int           `json:"connections"`
@@ -33,9 +34,11 @@ func (c *cli) benchCommand() *cobra.Command {
 		Long: "Connect to any server that speaks the Pusher protocol, subscribe, publish at a fixed rate over HTTP, and report how\n" +
 			"long events took until they arrived. Connections are spread over the channels, and each event goes to one channel.\n" +
 			"Latency runs from the moment an event was due, so that a server that falls behind cannot hide it. Publisher and\n" +
-			"subscribers share this machine's clock. Measure only what is yours.",
+			"subscribers share this machine's clock. Measure only what is yours.\n\n" +
+			"--chart draws the report, with reports that --json printed before beside it.",
 		Example: "  platform bench --app 1001 --connections 500 --rate 100 --duration 30s\n" +
-			"  platform bench --url https://realtime.example.com --app 1001 --key KEY --secret SECRET --json",
+			"  platform bench --url https://realtime.example.com --app 1001 --key KEY --secret SECRET --json\n" +
+			"  platform bench --app 1001 --label new --chart report.svg --beside old.json",
 		Args: arguments(0, 0, "no arguments"),
 	}
 	t := targetFlags(cmd)
@@ -46,6 +49,9 @@ func (c *cli) benchCommand() *cobra.Command {
 	flags.IntVar(&p.Rate, "rate", 50, "publishes per second, 1 to 100000")
 	flags.DurationVar(&p.Duration, "duration", 10*time.Second, "how long to publish, 100ms to 1h")
 	flags.IntVar(&p.Size, "size", 128, "bytes of data in an event, 48 to 10240")
+	flags.StringVar(&p.Label, "label", "", "name of what is measured, in the report")
+	chart := flags.String("chart", "", "file to draw the report to, as SVG")
+	beside := flags.StringSlice("beside", nil, "earlier reports (--json) to draw beside it")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := c.load(cmd)
@@ -62,6 +68,12 @@ func (c *cli) benchCommand() *cobra.Command {
 		if p.key, err = c.credentials(cmd, t); err != nil {
 			return err
 		}
+		earlier := make([]*benchReport, len(*beside))
+		for i, path := range *beside {
+			if earlier[i], err = readBench(path); err != nil {
+				return err
+			}
+		}
 		report, err := c.bench(cmd.Context(), p)
 		if err != nil {
 			return err
@@ -74,7 +86,10 @@ func (c *cli) benchCommand() *cobra.Command {
 		if err == nil && report.Deliveries.Count == 0 {
 			return errors.New("no event arrived: the figures say nothing")
 		}
-		return err
+		if err != nil || *chart == "" {
+			return err
+		}
+		return writeChart(*chart, append([]*benchReport{report}, earlier...))
 	}
 	return cmd
 }
@@ -84,8 +99,10 @@ func (p benchPlan) check() error {
 		name           string
 		value, lo, top int
 	}{
-		{"connections", p.Connections, 1, 100_000}, {"channels", p.Channels, 1, 100_000},
-		{"rate", p.Rate, 1, 100_000}, {"size", p.Size, benchStamp, 10_240},
+		{"connections", p.Connections, 1, 100_000},
+		{"channels", p.Channels, 1, 100_000},
+		{"rate", p.Rate, 1, 100_000},
+		{"size", p.Size, benchStamp, 10_240},
 	} {
 		if f.value < f.lo || f.value > f.top {
 			return fmt.Errorf("--%s must be from %d to %d", f.name, f.lo, f.top)

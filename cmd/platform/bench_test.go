@@ -2,6 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +34,22 @@ func TestBench(t *testing.T) {
 	require.Zero(t, r.code, r.stderr)
 	require.Contains(t, r.stdout, "p99.9")
 
+	dir := t.TempDir()
+	earlier, chart := filepath.Join(dir, "earlier.json"), filepath.Join(dir, "report.svg")
+	report.Label = "<b>earlier & slower</b>"
+	text, err := json.Marshal(report)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(earlier, text, 0o600))
+	r = platform(t, n.environ, append(args, "--label", "now", "--chart", chart, "--beside", earlier)...)
+	require.Zero(t, r.code, r.stderr)
+	drawn, err := os.ReadFile(chart)
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(drawn, new(struct{})), "%s", drawn)
+	require.Contains(t, string(drawn), "&lt;b&gt;earlier &amp; slower")
+	require.Equal(t, 2, strings.Count(string(drawn), ">p99.9<"))
+	require.NotContains(t, string(drawn), app.Secret)
+
+	requireOneLine(t, platform(t, n.environ, append(args, "--beside", chart)...), "platform bench --json")
 	requireOneLine(t, platform(t, n.environ, "bench", "--app", string(app.ID), "--channels", "200"), "--channels")
 	requireOneLine(t, platform(t, n.environ, "bench", "--app", string(app.ID), "--url", "http://"+freePort(t)), "connect to")
 	requireOneLine(t, platform(t, n.environ, "bench", "--app", string(app.ID), "--key", "nobody", "--secret", "nobodys-secret"), "refused", "4001")

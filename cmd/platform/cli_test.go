@@ -78,6 +78,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	noJSON := map[string]bool{
 		"platform": true, "platform apps": true, "platform migrate": true, "platform serve": true, "platform tenants": true,
 		"platform users": true, "platform keys": true, "platform tokens": true, "platform plans": true, "platform webhooks": true,
+		"platform redis": true,
 	}
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {

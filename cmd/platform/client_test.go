@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -173,7 +174,10 @@ func TestDoctor(t *testing.T) {
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
-	taken := strings.TrimPrefix(n.metrics, "http://")
+	stranger, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer stranger.Close()
+	taken := stranger.Addr().String()
 	expired, key, _ := certificate(t, time.Now().Add(-time.Minute))
 	for name, test := range map[string]struct {
 		environ []string

@@ -5,11 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	pusher "github.com/pusher/pusher-http-go"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"tidewire/migrations/dbtest"
@@ -81,7 +84,33 @@ func twoNodes(t *testing.T) []string {
 		}
 		t.Fatal("TEST_REDIS_URL is not set: run make test, which provides a Redis")
 	}
+	disown(t, redis)
 	return append(dataDir(t), "TIDEWIRE_DATABASE_URL="+dbtest.Postgres(t), "TIDEWIRE_REDIS_URL="+redis)
+}
+
+// disown takes a Redis from the database of an earlier test.
+func disown(t *testing.T, url string) {
+	t.Helper()
+	opts, err := goredis.ParseURL(url)
+	require.NoError(t, err)
+	rdb := goredis.NewClient(opts)
+	defer rdb.Close()
+	require.NoError(t, rdb.Del(t.Context(), "tw:database").Err())
+}
+
+// inOwnRedis puts nodes into a database of their own in Redis: nodes with
+// another SQL database would take the changes that are meant for these.
+func inOwnRedis(t *testing.T, environ []string, database int) []string {
+	t.Helper()
+	environ = slices.Clone(environ)
+	for i, v := range environ {
+		if url, ok := strings.CutPrefix(v, "TIDEWIRE_REDIS_URL="); ok {
+			url = strings.TrimSuffix(strings.TrimSuffix(url, "/0"), "/") + "/" + strconv.Itoa(database)
+			disown(t, url)
+			environ[i] = "TIDEWIRE_REDIS_URL=" + url
+		}
+	}
+	return environ
 }
 
 // needClients makes sure that the clients are installed.
@@ -174,7 +203,7 @@ func startScript(t *testing.T, name string, cfg any) *script {
 	go func() { s.ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		s.end(t)
+		_ = s.end(t) // it was killed
 	})
 	return s
 }
@@ -186,7 +215,7 @@ func (s *script) end(t *testing.T) error {
 	case err := <-s.ended:
 		s.ended <- err
 		return err
-	case <-time.After(150 * time.Second):
+	case <-time.After(5 * time.Minute):
 		_ = s.cmd.Process.Kill()
 		require.FailNow(t, s.name+" does not end", s.output.String())
 		return nil

@@ -27,6 +27,7 @@ type Config struct {
 	LogLevel             slog.Level
 	LogFormat            string             // auto, text or json
 	ShutdownTimeout      time.Duration      // for the whole of an orderly stop
+	DrainDelay           time.Duration      // of it, how long the node goes on serving while it says that it stops
 	NodeLease            time.Duration      // after which a silent node counts as dead
 	MaxFrameBytes        int                // largest message taken from a socket
 	HandshakesPerSecond  int                // clients that may come in a second; 0 = no bound
@@ -41,6 +42,10 @@ type Config struct {
 	TermsURL             string             // what a sign-up accepts; empty = nothing
 	TermsVersion         string             // which version of it
 	DeniedMailDomains    []string           // no account for addresses at or below these
+
+	IOUring        bool   // whether sockets may be written to through io_uring
+	TracesEndpoint string // URL of an OTLP collector; empty = no traces
+	TracesProtocol string // what the environment wants spoken to it; empty = nothing said
 
 	UsageInterval time.Duration // between two writes of what apps use; what a killed process loses at most
 }
@@ -64,7 +69,7 @@ var settings = []setting{
 	{name: "redis_url", help: "redis://, rediss://, redis+sentinel:// or redis+cluster:// ; empty = one node, in-process", show: maskURL, apply: applyRedisURL},
 	{name: "public_url", help: "http(s)://host[:port] the outside uses; empty = derived from listen", apply: applyPublicURL},
 	{name: "master_key", help: "32 bytes in base64 that seal secrets at rest; empty = a file in the data folder (prefer the environment over the flag)", show: maskAll, apply: applyMasterKey},
-	{name: "auto_migrate", def: "true", help: "bring the database schema up when opening it", apply: applyAutoMigrate},
+	{name: "auto_migrate", def: "true", help: "bring the database schema up when opening it", apply: func(c *Config, v string) error { return applyBool(&c.AutoMigrate, v) }},
 	{name: "tls_cert", help: "PEM certificate chain; empty = plain HTTP", apply: func(c *Config, v string) error { c.TLSCert = v; return nil }},
 	{name: "tls_key", help: "PEM private key of tls_cert", apply: func(c *Config, v string) error { c.TLSKey = v; return nil }},
 	{name: "autocert_domains", help: "comma-separated hosts to get certificates for by ACME; the listen port must be reached as port 443", apply: applyAutocertDomains},
@@ -73,6 +78,7 @@ var settings = []setting{
 	{name: "log_level", def: "info", help: "debug, info, warn or error", apply: applyLogLevel},
 	{name: "log_format", def: "auto", help: "auto (text on a terminal, else json), text or json", apply: applyLogFormat},
 	{name: "shutdown_timeout", def: "30s", help: "time for an orderly stop, 1s to 10m", apply: applyShutdownTimeout},
+	{name: "drain_delay", def: "0s", help: "how long a node that stops goes on serving, so that a balancer learns of it first; longer than its health check, up to 1m", apply: applyDrainDelay},
 	{name: "node_lease", def: "15s", help: "time after which a silent node counts as dead, 1s to 15s", apply: applyNodeLease},
 	{name: "max_frame_bytes", def: "32768", help: "largest message taken from a socket, 1024 to 1048576", apply: applyMaxFrameBytes},
 	{name: "handshakes_per_second", def: "5000", help: "clients that may come in a second on this node; 0 = no bound", apply: func(c *Config, v string) error { return applyRate(&c.HandshakesPerSecond, v) }},
@@ -87,6 +93,8 @@ var settings = []setting{
 	{name: "denied_mail_domains", help: "comma-separated domains whose addresses get no account", apply: applyDeniedMailDomains},
 	{name: "webhook_allow_private", help: "networks that webhooks may call although they are not public: comma-separated ranges, or true for loopback and private ones; empty = none", apply: applyWebhookAllowPrivate},
 	{name: "webhook_timeout", def: "4s", help: "time a webhook's receiver has for its answer, 500ms to 30s", apply: applyWebhookTimeout},
+	{name: "io_uring", def: "true", help: "write to many sockets with one system call where the kernel allows it (Linux)", apply: func(c *Config, v string) error { return applyBool(&c.IOUring, v) }},
+	{name: "traces_endpoint", help: "http(s):// URL of an OTLP collector to send traces to, as http/protobuf; empty = OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT, and off without them", show: maskURL, apply: applyTracesEndpoint},
 	{name: "usage_interval", def: "10s", help: "time between two writes of usage to the database, 100ms to 5m", apply: applyUsageInterval},
 }
 

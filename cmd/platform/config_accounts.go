@@ -70,7 +70,7 @@ func checkLink(v string, schemes ...string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("want an address that begins with %s:", strings.Join(schemes, ": or "))
+	return fmt.Errorf("want an address that begins with %s", strings.Join(schemes, ": or ")+":")
 }
 
 func applyTermsVersion(c *Config, v string) error {

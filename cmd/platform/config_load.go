@@ -54,14 +54,15 @@ func loadConfig(flags *pflag.FlagSet, environ []string, defaults map[string]stri
 		return Config{}, nil, err
 	}
 
-	var cfg Config
+	standard, protocol := readOTel(environ)
+	cfg := Config{TracesProtocol: protocol}
 	var list []effective
 	for _, s := range settings {
 		value, source, label := s.def, "default", s.name
 		if d, ok := defaults[s.name]; ok {
 			value = d
 		}
-		for _, l := range []layer{flagLayer, envLayer, fileLayer} {
+		for _, l := range []layer{flagLayer, envLayer, fileLayer, standard} {
 			if v, ok, err := l.lookup(s.name); err != nil {
 				return Config{}, nil, err
 			} else if ok {

@@ -40,7 +40,7 @@ func TestConfigDefaults(t *testing.T) {
 	cfg, list, err := load(t, nil)
 	require.NoError(t, err)
 	require.Equal(t, Config{
-		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true,
+		Listen: ":6001", MetricsListen: "127.0.0.1:9601", DataDir: "./data", AutoMigrate: true, IOUring: true,
 		LogFormat: "auto", ShutdownTimeout: 30 * time.Second, NodeLease: 15 * time.Second, MaxFrameBytes: 32768,
 		HandshakesPerSecond: 5000, HandshakesPerAddress: 100,
 		SignUp: tenants.SignUpClosed, BrandName: "Tidewire", UsageInterval: 10 * time.Second, WebhookTimeout: 4 * time.Second,
@@ -191,7 +191,7 @@ func TestSettingNamesAreThePromisedOnes(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"listen", "metrics_listen", "data_dir", "database_url", "redis_url", "public_url", "master_key", "auto_migrate",
-		"tls_cert", "tls_key", "autocert_domains", "autocert_directory", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "node_lease", "max_frame_bytes", "handshakes_per_second", "handshakes_per_address",
-		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "webhook_allow_private", "webhook_timeout", "usage_interval",
+		"tls_cert", "tls_key", "autocert_domains", "autocert_directory", "trusted_proxies", "log_level", "log_format", "shutdown_timeout", "drain_delay", "node_lease", "max_frame_bytes", "handshakes_per_second", "handshakes_per_address",
+		"signup", "brand_name", "mail_from", "smtp_url", "support_url", "terms_url", "terms_version", "denied_mail_domains", "webhook_allow_private", "webhook_timeout", "io_uring", "traces_endpoint", "usage_interval",
 	}, names)
 }

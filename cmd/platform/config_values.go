@@ -97,12 +97,12 @@ func applyMasterKey(c *Config, v string) error {
 	return nil
 }
 
-func applyAutoMigrate(c *Config, v string) error {
+func applyBool(to *bool, v string) error {
 	switch strings.ToLower(v) {
 	case "true", "on", "yes", "1":
-		c.AutoMigrate = true
+		*to = true
 	case "false", "off", "no", "0":
-		c.AutoMigrate = false
+		*to = false
 	default:
 		return errors.New("want true or false")
 	}
@@ -146,6 +146,11 @@ func applyLogFormat(c *Config, v string) error {
 
 func applyShutdownTimeout(c *Config, v string) (err error) {
 	c.ShutdownTimeout, err = parseDuration(v, time.Second, 10*time.Minute)
+	return err
+}
+
+func applyDrainDelay(c *Config, v string) (err error) {
+	c.DrainDelay, err = parseDuration(v, 0, time.Minute)
 	return err
 }
 

@@ -12,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"tidewire/channels/console"
 )
 
 var updateDocs = flag.Bool("update-docs", false, "write the generated pages of docs/ anew")
@@ -21,6 +24,7 @@ func TestReferenceIsFresh(t *testing.T) {
 	t.Parallel()
 	for name, page := range map[string]string{
 		"reference-commands.md": commandsPage(), "reference-metrics.md": metricsPage(t), "reference-settings.md": settingsPage(),
+		"reference-errors.md": errorsPage(),
 	} {
 		path := filepath.Join("../../docs", name)
 		if *updateDocs {
@@ -57,6 +61,14 @@ func commandsPage() string {
 	return b.String()
 }
 
+func errorsPage() string {
+	return "# Errors and codes\n" + generated + `
+What can happen to an app's clients and servers, under the codes that the live console of the dashboard shows. Codes are stable.
+
+Close codes tell a client what to do: 4000 to 4099 mean that coming back is no use, 4100 to 4199 come back after a pause, 4200 to 4299 come back at once. Where a connection stays open the client gets an error frame, mostly with ` + "`\"code\":null`" + `. What has nothing under "What to do" is no error.
+` + console.Page()
+}
+
 func settingsPage() string {
 	var b strings.Builder
 	b.WriteString("# Settings of the server\n" + generated + "\n| Setting | Variable | Default | |\n|---|---|---|---|\n")
@@ -66,7 +78,7 @@ func settingsPage() string {
 	return b.String()
 }
 
-var metricCall = regexp.MustCompile(`\b(gauge|counter|NewDesc)\("(tidewire_\w+)", "([^"]*)"`)
+var metricCall = regexp.MustCompile(`\b(gauge|gauges|counter|NewDesc)\("(tidewire_\w+)", "([^"]*)"`)
 
 // sourceMetrics lists name, kind and help of every metric this program exports.
 func sourceMetrics(t *testing.T) [][]string {
@@ -82,8 +94,11 @@ func sourceMetrics(t *testing.T) [][]string {
 		require.NoError(t, err)
 		for _, m := range metricCall.FindAllStringSubmatch(string(source), -1) {
 			kind := m[1]
-			if kind == "NewDesc" {
+			switch kind {
+			case "NewDesc":
 				kind = "counter, with a label"
+			case "gauges":
+				kind = "gauge, with a label"
 			}
 			list = append(list, []string{m[2], kind, m[3]})
 		}
@@ -118,6 +133,31 @@ func TestDeployUsesMetricsThatExist(t *testing.T) {
 		require.NotEmpty(t, used)
 		for _, metric := range used {
 			require.True(t, known[metric], "%s uses %s", name, metric)
+		}
+	}
+}
+
+var usedVariable = regexp.MustCompile(`\bTIDEWIRE_[A-Z_]+`)
+
+// A setting that does not exist stops the server: not in a file that people copy.
+func TestDeployUsesSettingsThatExist(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, s := range settings {
+		known[envName(s.name)] = true
+	}
+	for _, name := range []string{
+		"Dockerfile", "docker-compose.yml", "deploy/compose.one-node.yml", "deploy/compose.three-nodes.yml", "deploy/tidewire.service",
+	} {
+		content, err := os.ReadFile(filepath.Join("../..", name))
+		require.NoError(t, err)
+		if strings.HasSuffix(name, ".yml") {
+			require.NoError(t, yaml.Unmarshal(content, new(map[string]any)), name)
+		}
+		used := usedVariable.FindAllString(string(content), -1)
+		require.NotEmpty(t, used, name)
+		for _, variable := range used {
+			require.True(t, known[variable], "%s uses %s", name, variable)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,8 +100,10 @@ func examineSchema(ctx context.Context, cfg Config, door databaseDoor, db *sqlst
 		return broken(check, err)
 	}
 	if sealer == nil {
-		return finding{check, statusFail, "up to date, but the master key it was made with is missing",
-			"set TIDEWIRE_MASTER_KEY, or put " + tenants.MasterKeyFile + " back into " + cfg.DataDir}
+		return finding{
+			check, statusFail, "up to date, but the master key it was made with is missing",
+			"set TIDEWIRE_MASTER_KEY, or put " + tenants.MasterKeyFile + " back into " + cfg.DataDir,
+		}
 	}
 	// Opening compares the master key with the one the database was made with.
 	store, err := door.open(ctx, sqlstore.Options{Sealer: sealer, Log: log})
@@ -206,11 +207,11 @@ func examinePort(ctx context.Context, cfg Config, setting, address string) findi
 	}
 	if setting == "listen" {
 		// Ready or not does not matter here, only whether it speaks like one of us.
-		var answer struct{ Status string }
-		detail, _ := askReady(ctx, cfg.localURL(address), true)
-		if json.Unmarshal([]byte(detail), &answer) == nil && answer.Status != "" {
-			return finding{check, statusWarn, address + " is taken by a server that answers like Tidewire",
-				"nothing, if that is the one you mean"}
+		if told, _ := askReady(ctx, cfg.localURL(address), true, false); told.Status != "" {
+			return finding{
+				check, statusWarn, address + " is taken by a server that answers like Tidewire",
+				"nothing, if that is the one you mean",
+			}
 		}
 	}
 	return broken(check, err)

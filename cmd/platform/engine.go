@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ const (
 	engineMemory   = "memory"
 	engineRedis    = "redis"
 )
+
+// needsRealtime is the realtime engine that can be away, as a dependency.
+const needsRealtime = engineRedis
 
 // databaseFile is the embedded database in the data folder.
 const databaseFile = "tidewire.db"
@@ -165,12 +169,17 @@ type realtime struct {
 	run      func(context.Context) error // keeps this node alive for the others; nil = there are none
 	ping     func(context.Context) error // nil = cannot be away
 	close    func() error
+	// claim makes the engine that of a database, unless it is another one's, and
+	// returns whose it is; takeOver does in any case. nil = it is this node's anyway.
+	claim    func(ctx context.Context, database string) (owner string, err error)
+	takeOver func(ctx context.Context, database string) (was string, err error)
 	// observe makes the engine tell of each change as it makes it; nil for one
 	// that keeps them in a log.
 	observe func(channels.Observer)
 	log     webhooks.Log
 	// linger and countEvery spare the engine what comes and goes: see channels.HubConfig.
 	linger, countEvery time.Duration
+	handover           time.Duration // time for clients to move to another node
 	// collectors are the engine's own figures.
 	collectors []prometheus.Collector
 }
@@ -192,9 +201,13 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 		seats := limits.NewSeats(client.Commands(), limits.SeatsConfig{Lease: cfg.NodeLease, Nodes: limiter.Nodes, Log: log})
 		return &realtime{
 			engine: engine, broker: client.Broker(), presence: client.Presence(),
-			run: together(client.Run, limiter.Run, seats.Run), ping: client.Ping, close: client.Close, log: client.Changes(),
-			linger: 5 * time.Second, countEvery: time.Second,
+			run: together(client.Run, limiter.Run, seats.Run), close: client.Close, log: client.Changes(),
+			claim: client.Claim, takeOver: client.TakeOver,
+			linger: 5 * time.Second, countEvery: time.Second, handover: webhooks.Grace,
 			limiter: limiter, seats: seats,
+			ping: func(ctx context.Context) error { // it is back once it knows what this node has
+				return cmp.Or(client.Ping(ctx), seats.Told())
+			},
 			collectors: []prometheus.Collector{newRedisCollector(client.Stats)},
 		}, nil
 	default:
@@ -206,6 +219,25 @@ func openRealtime(ctx context.Context, cfg Config, node string, log *slog.Logger
 			close:   func() error { return nil },
 		}, nil
 	}
+}
+
+// claimFor makes the engine that of the node's database, and says so if it is
+// that of another one. It is no reason not to start: most often the other one is
+// gone.
+func (r *realtime) claimFor(ctx context.Context, store *sqlstore.Store, log *slog.Logger) error {
+	if r.claim == nil {
+		return nil
+	}
+	id, err := store.DatabaseID(ctx)
+	if err != nil {
+		return err
+	}
+	owner, err := r.claim(ctx, id)
+	if err == nil && owner != id {
+		log.Error("this Redis belongs to another database: nodes of two databases take each other's webhook events", "owner", owner, "database", id,
+			"remedy", "give all nodes the same database_url, or these another redis_url (another database number at its end will do); if the other database is gone for good, run `platform redis claim`")
+	}
+	return err
 }
 
 // together runs parts that live as long as each other.

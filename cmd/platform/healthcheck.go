@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,11 +22,13 @@ func (c *cli) healthcheckCommand() *cobra.Command {
 		Use:   "healthcheck",
 		Short: "Ask a running server whether it is ready",
 		Long: "Ask a running server whether it is ready. Exit code 0 means yes. Without --url it asks the\n" +
-			"server on this machine that has the same configuration.",
-		Example: "  platform healthcheck\n  platform healthcheck --url https://tidewire.example.com --json",
+			"server on this machine that has the same configuration. With --degraded-ok a server on which\n" +
+			"events flow counts as ready, although something else is away: restarting it would not help.",
+		Example: "  platform healthcheck\n  platform healthcheck --degraded-ok\n  platform healthcheck --url https://tidewire.example.com --json",
 		Args:    arguments(0, 0, "no arguments"),
 	}
 	url := cmd.Flags().String("url", "", "http(s)://host[:port] of the server; empty = the configured listen address")
+	degraded := cmd.Flags().Bool("degraded-ok", false, "count a server on which events flow as ready")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := c.load(cmd)
@@ -38,9 +41,9 @@ func (c *cli) healthcheckCommand() *cobra.Command {
 		} else if err := checkBaseURL(base); err != nil {
 			return usagef("--url %w", err)
 		}
-		detail, err := askReady(cmd.Context(), base, local)
+		told, err := askReady(cmd.Context(), base, local, *degraded)
 		if *asJSON {
-			if jsonErr := c.printJSON(map[string]any{"ready": err == nil, "url": base, "detail": detail}); jsonErr != nil {
+			if jsonErr := c.printJSON(told.report(base, err)); jsonErr != nil {
 				return jsonErr
 			}
 			if err != nil {
@@ -51,19 +54,40 @@ func (c *cli) healthcheckCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(c.stdout, "ready")
+		_, err = fmt.Fprintln(c.stdout, told.health)
 		return err
 	}
 	return cmd
 }
 
-// askReady asks base for its readiness; detail is what it answered.
-func askReady(ctx context.Context, base string, local bool) (detail string, err error) {
+// readyAnswer is what a server said of itself.
+type readyAnswer struct {
+	health        // zero if it said nothing we know
+	detail string // the answer as it came
+}
+
+// report is the answer as healthcheck prints it for programs.
+func (a readyAnswer) report(url string, err error) any {
+	return struct {
+		Ready  bool   `json:"ready"`
+		URL    string `json:"url"`
+		Detail string `json:"detail"`
+		health
+	}{err == nil, url, a.detail, a.health}
+}
+
+// askReady asks base for its readiness. degraded is whether events that flow
+// are enough.
+func askReady(ctx context.Context, base string, local, degraded bool) (told readyAnswer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
+	path := base + "/readyz"
+	if degraded {
+		path += "?degraded=ok"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return "", fmt.Errorf("ask %s: %w", base, err)
+		return told, fmt.Errorf("ask %s: %w", base, err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
 	if local {
@@ -73,18 +97,22 @@ func askReady(ctx context.Context, base string, local bool) (detail string, err 
 	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return "", fmt.Errorf("no answer from %s: %w: is the server running there?", base, innermost(err))
+		return told, fmt.Errorf("no answer from %s: %w: is the server running there?", base, innermost(err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	if err != nil {
-		return "", fmt.Errorf("read the answer of %s: %w", base, err)
+		return told, fmt.Errorf("read the answer of %s: %w", base, err)
 	}
-	detail = strings.TrimSpace(string(body))
-	if resp.StatusCode != http.StatusOK {
-		return detail, fmt.Errorf("%s is not ready (status %d): %s", base, resp.StatusCode, detail)
+	told.detail = strings.TrimSpace(string(body))
+	_ = json.Unmarshal(body, &told.health) // another program's answer is only shown
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return told, nil
+	case told.Status != "":
+		return told, fmt.Errorf("%s is not ready (status %d): %s", base, resp.StatusCode, told.health)
 	}
-	return detail, nil
+	return told, fmt.Errorf("%s is not ready (status %d): %s", base, resp.StatusCode, told.detail)
 }
 
 // innermost is the cause of a network error, without the layers that repeat

@@ -46,7 +46,7 @@ func TestAppsImportSoketiTable(t *testing.T) {
 			t.Parallel()
 			rows := 20
 			if style == "mysql" {
-				rows = 200 // thousands take the same road
+				rows = 1000
 			}
 			environ := dataDir(t)
 			file := writeFile(t, "apps.sql", soketiDump(style, rows))

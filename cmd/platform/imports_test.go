@@ -28,7 +28,7 @@ var floors = []string{"migrations", "tenants", "channels", "webhooks", "dashboar
 
 // cores are the parts of a floor that every door of it may use, and that know
 // no foreign technology.
-var cores = []string{"tenants", "channels", "channels/wire", "channels/fanout", "webhooks", "dashboard", "migrations"}
+var cores = []string{"tenants", "channels", "channels/wire", "channels/fanout", "channels/console", "webhooks", "dashboard", "migrations"}
 
 // foreign says which packages may import which module outside tests. A module
 // that is not listed may be imported by nobody.
@@ -53,6 +53,7 @@ var foreign = []struct {
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"cmd/platform"}, "latencies are recorded by platform bench only"},
 	{"github.com/lmittmann/tint", []string{"cmd/platform"}, "log handlers are chosen in cmd/platform; take a *slog.Logger"},
 	{"github.com/prometheus", []string{"cmd/platform"}, "cores count and hand out a Stats snapshot; only cmd/platform knows Prometheus"},
+	{"go.opentelemetry.io", []string{"cmd/platform"}, "cores tell a Tracer; only cmd/platform knows OpenTelemetry"},
 	{"github.com/oklog/ulid", []string{"*/sqlstore", "*/adminapi"}, "ids are made where rows are made"},
 	{"code.dny.dev/ssrf", []string{"tenants/jwks", "webhooks/sender"}, "calls to addresses a tenant names go through the guarded clients of tenants/jwks and webhooks/sender"},
 	{"github.com/wneessen/go-mail", []string{"tenants/smtp"}, "mails are sent behind tenants.Mailer"},

@@ -17,20 +17,25 @@ import (
 	"tidewire/tenants"
 )
 
-// socket is an idle client that notes how it ended.
+// socket is a client that hears the channel news and notes how it ended.
 type socket struct {
 	conn  *websocket.Conn
 	ended chan struct{}
 	code  int // after ended
 	at    time.Time
+	late  int // events heard after the error that closes it
 }
 
-// crowd opens n sockets with a key; token may be empty.
-func crowd(t *testing.T, n *node, count int, key, token string) []*socket {
+// crowd opens sockets with a key; token may be empty.
+func crowd(t *testing.T, n *node, count int, key, token string, header ...string) []*socket {
 	t.Helper()
 	list := make([]*socket, count)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 32)
+	headers := http.Header{}
+	if len(header) == 2 {
+		headers.Set(header[0], header[1])
+	}
 	for i := range list {
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -39,7 +44,7 @@ func crowd(t *testing.T, n *node, count int, key, token string) []*socket {
 			if token != "" {
 				address += "&token=" + url.QueryEscape(token)
 			}
-			conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), address, nil)
+			conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), address, headers)
 			if err != nil {
 				t.Errorf("connect: %v", err)
 				return
@@ -65,14 +70,20 @@ func crowd(t *testing.T, n *node, count int, key, token string) []*socket {
 
 func (s *socket) read() {
 	defer close(s.ended)
+	erred := false
 	for {
-		if _, _, err := s.conn.ReadMessage(); err != nil {
+		_, message, err := s.conn.ReadMessage()
+		if err != nil {
 			if closed, ok := err.(*websocket.CloseError); ok { //nolint:errorlint // gorilla's own, unwrapped
 				s.code = closed.Code
 			}
 			s.at = time.Now()
 			return
 		}
+		if erred {
+			s.late++
+		}
+		erred = erred || strings.Contains(string(message), "pusher:error")
 	}
 }
 
@@ -88,6 +99,7 @@ func requireClosed(t *testing.T, list []*socket, code int, since time.Time) (las
 			require.FailNow(t, "a socket is still open")
 		}
 		require.Equal(t, code, s.code)
+		require.Zero(t, s.late, "events heard after the error")
 		last = max(last, s.at.Sub(since))
 	}
 	require.Less(t, last, 5*time.Second)
@@ -155,7 +167,7 @@ func TestChangesAreLive(t *testing.T) {
 	w.revokeKey()
 	w.revokeTokens()
 	w.changeLimits(bystander)
-	w.changeOrigins(bystander)
+	w.changeOrigins()
 	requireOpen(t, others)
 	w.suspend(bystander, others)
 
@@ -229,11 +241,17 @@ func (w *liveWorld) changeLimits(app apiApp) {
 	w.felt(app, http.StatusOK)
 }
 
-// changeOrigins looks at new connections: what is open stays.
-func (w *liveWorld) changeOrigins(app apiApp) {
+// changeOrigins does so under traffic: pages that are not allowed any more are
+// closed and cannot come back, programs and the others stay.
+func (w *liveWorld) changeOrigins() {
+	app := w.app("acme", fields{})
 	set := func(origins ...string) {
 		call[any](w.ada, 200, http.MethodPatch, "/apps/"+string(app.ID), fields{"settings": fields{"allowed_origins": origins}})
 	}
+	gone := crowd(w.t, w.node, 1000, app.Key, "", "Origin", "https://evil.example.com")
+	kept := append(crowd(w.t, w.node, 300, app.Key, "", "Origin", "https://good.example.com"), crowd(w.t, w.node, 300, app.Key, "")...)
+	stop := w.subscribeAll(app, slices.Concat(gone, kept))
+	defer stop()
 	refused := func() bool {
 		address := "ws" + strings.TrimPrefix(w.url, "http") + "/app/" + app.Key + "?protocol=7"
 		conn, resp, err := websocket.DefaultDialer.DialContext(w.t.Context(), address, http.Header{"Origin": {"https://evil.example.com"}})
@@ -245,9 +263,34 @@ func (w *liveWorld) changeOrigins(app apiApp) {
 	}
 	require.False(w.t, refused())
 	set("good.example.com")
+	done := time.Now()
 	w.took = append(w.took, until(w.t, refused))
+	w.t.Logf("other origins: 1000 sockets of 2000 closed in %s", requireClosed(w.t, gone, 4009, done))
+	requireOpen(w.t, kept)
 	set()
 	w.took = append(w.took, until(w.t, func() bool { return !refused() }))
+}
+
+// subscribeAll has sockets hear news, to which it publishes until it is stopped.
+func (w *liveWorld) subscribeAll(app apiApp, sockets []*socket) (stop func()) {
+	for _, s := range sockets {
+		require.NoError(w.t, s.conn.WriteMessage(websocket.TextMessage, []byte(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)))
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		pace := time.NewTicker(20 * time.Millisecond)
+		defer pace.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-pace.C:
+				_, _, _ = post(w.t, w.url, app.printed(), "news")
+			}
+		}
+	}()
+	return func() { close(quit); <-done }
 }
 
 func (w *liveWorld) suspend(app apiApp, sockets []*socket) {
@@ -262,7 +305,7 @@ func (w *liveWorld) suspend(app apiApp, sockets []*socket) {
 	w.ada.logIn("ada@example.com") // the owner can still sign in, read why, and take everything along
 	tenant := call[tenants.Tenant](w.ada, 200, http.MethodGet, "/tenants/acme", nil)
 	require.Equal(w.t, "unpaid since May", tenant.StatusReason)
-	require.Len(w.t, call[struct{ Apps []any }](w.ada, 200, http.MethodGet, "/tenants/acme/export", nil).Apps, 5)
+	require.Len(w.t, call[struct{ Apps []any }](w.ada, 200, http.MethodGet, "/tenants/acme/export", nil).Apps, 6)
 	call[any](w.operator, 200, http.MethodPost, "/operator/tenants/acme/resume", nil)
 	w.felt(app, http.StatusOK)
 	crowd(w.t, w.node, 1, app.Key, "")

@@ -23,7 +23,7 @@ func newLogger(cfg Config, w io.Writer) *slog.Logger {
 // worth a line beside it, unless somebody is looking for a fault.
 func newQuietLogger(cfg Config, w io.Writer) *slog.Logger {
 	if cfg.LogLevel == slog.LevelInfo {
-		cfg.LogLevel = slog.LevelWarn
+		cfg.LogLevel = slog.LevelError
 	}
 	return newLogger(cfg, w)
 }

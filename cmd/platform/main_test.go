@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if os.Getenv(actAsLoud) != "" {
+		actLoud()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -17,7 +17,7 @@ import (
 
 // newMetricsServer serves /metrics, and profiles to this machine only: a
 // profile can show what is in memory.
-func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, hooks *webhooks.Service, log *slog.Logger) *http.Server {
+func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, hooks *webhooks.Service, ready *readiness, log *slog.Logger) *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -25,6 +25,7 @@ func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *re
 		newHubCollector(hub.Stats),
 		newAdmissionCollector(admission.Stats),
 		newWebhookCollector(hooks.Stats),
+		newHealthCollector(ready.health),
 		buildCollector(),
 	)
 	for _, c := range live.collectors {
@@ -36,6 +37,8 @@ func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *re
 	perApp := prometheus.NewRegistry()
 	perApp.MustRegister(appCollector{hub.AppStats})
 	mux.Handle("GET /metrics/apps", promhttp.HandlerFor(perApp, promhttp.HandlerOpts{}))
+	// This port is open to the end of a stop, the other one is not.
+	mux.Handle("GET /readyz", ready)
 	mux.Handle("/debug/pprof/", loopbackOnly(http.HandlerFunc(pprof.Index)))
 	mux.Handle("/debug/pprof/profile", loopbackOnly(http.HandlerFunc(pprof.Profile)))
 	mux.Handle("/debug/pprof/trace", loopbackOnly(http.HandlerFunc(pprof.Trace)))
@@ -85,11 +88,16 @@ func counter[S any](name, help string, value func(S) int64) figure[S] {
 	return figure[S]{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, value}
 }
 
-// family is a group of counters of a snapshot S, told apart by one label whose
+// family is a group of numbers of a snapshot S, told apart by one label whose
 // values are a short fixed list.
 type family[S any] struct {
 	desc   *prometheus.Desc
+	kind   prometheus.ValueType // 0 is a counter
 	values func(S) map[string]uint64
+}
+
+func gauges[S any](name, help, label string, values func(S) map[string]uint64) family[S] {
+	return family[S]{prometheus.NewDesc(name, help, []string{label}, nil), prometheus.GaugeValue, values}
 }
 
 // snapshotCollector takes one snapshot per scrape, so that its numbers belong
@@ -118,7 +126,7 @@ func (c snapshotCollector[S]) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, f := range c.families {
 		for label, n := range f.values(s) {
-			ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(n), label)
+			ch <- prometheus.MustNewConstMetric(f.desc, max(f.kind, prometheus.CounterValue), float64(n), label)
 		}
 	}
 }

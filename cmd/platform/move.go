@@ -53,7 +53,7 @@ func (c *cli) moveCommand() *cobra.Command {
 }
 
 func (c *cli) move(cmd *cobra.Command, cfg, target Config) (moved []sqlstore.MovedTable, err error) {
-	if _, err := askReady(cmd.Context(), cfg.localURL(cfg.Listen), true); err == nil {
+	if told, err := askReady(cmd.Context(), cfg.localURL(cfg.Listen), true, true); err == nil || told.Status != "" {
 		return nil, errors.New("a server answers on " + cfg.localURL(cfg.Listen) + ": stop it first, so that nothing is written here after the move")
 	}
 	err = c.withStore(cmd, func(ctx context.Context, from *sqlstore.Store) error {

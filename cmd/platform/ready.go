@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
-	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"tidewire/channels"
 	"tidewire/tenants"
 	"tidewire/tenants/sqlstore"
 )
@@ -18,16 +18,24 @@ const (
 	readySoon    = 20 * time.Millisecond // how often at the start, for up to readyTimeout
 )
 
+// The dependencies that abilities name.
+const (
+	needsDatabase      = "database"
+	needsConfiguration = "configuration"
+	needsRoom          = "room" // descriptors and memory for more clients
+)
+
 // readyCheck asks one dependency.
 type readyCheck struct {
 	name string
 	ask  func(context.Context) error
 }
 
-func readyChecks(store *sqlstore.Store, apps *tenants.Directory, live *realtime) []readyCheck {
+func readyChecks(store *sqlstore.Store, apps *tenants.Directory, live *realtime, admission *channels.Admission) []readyCheck {
 	checks := []readyCheck{
-		{"database", store.Ping},
-		{"configuration", func(context.Context) error { return apps.Ready() }},
+		{needsDatabase, store.Ping},
+		{needsConfiguration, func(context.Context) error { return apps.Ready() }},
+		{needsRoom, func(context.Context) error { return admission.Full() }},
 	}
 	if live.ping != nil {
 		checks = append(checks, readyCheck{live.engine, live.ping})
@@ -41,6 +49,7 @@ type readiness struct {
 	log      *slog.Logger
 	checks   []readyCheck
 	away     []atomic.Bool // by check; all true until first asked
+	asked    atomic.Bool   // the start is over
 	draining atomic.Bool
 }
 
@@ -59,11 +68,10 @@ func (r *readiness) run(ctx context.Context) error {
 	tick := time.NewTicker(readySoon)
 	defer tick.Stop()
 	for starting := true; ; {
-		for i, check := range r.checks {
-			r.ask(ctx, i, check, starting)
-		}
+		r.askAll(ctx, starting)
 		if starting && (r.allThere() || time.Since(start) > readyTimeout) {
 			starting = false
+			r.asked.Store(true)
 			tick.Reset(readyEvery)
 			r.logAway()
 		}
@@ -72,6 +80,16 @@ func (r *readiness) run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// askAll asks the dependencies at once, so that one that hangs does not make
+// the word on the others old.
+func (r *readiness) askAll(ctx context.Context, quiet bool) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i, check := range r.checks {
+		wg.Go(func() { r.ask(ctx, i, check, quiet) })
 	}
 }
 
@@ -86,7 +104,7 @@ func (r *readiness) ask(ctx context.Context, i int, check readyCheck, quiet bool
 	switch {
 	case quiet || was == (err != nil):
 	case err != nil:
-		r.log.Error("dependency is away", "dependency", check.name, "error", err)
+		r.log.Error("dependency is away", "dependency", check.name, "stops", stoppedBy(check.name), "error", err)
 	default:
 		r.log.Info("dependency is back", "dependency", check.name)
 	}
@@ -104,35 +122,10 @@ func (r *readiness) allThere() bool {
 func (r *readiness) logAway() {
 	for i, check := range r.checks {
 		if r.away[i].Load() {
-			r.log.Error("dependency is away", "dependency", check.name)
+			r.log.Error("dependency is away", "dependency", check.name, "stops", stoppedBy(check.name))
 		}
 	}
 }
 
 // drain makes the node not ready for good.
 func (r *readiness) drain() { r.draining.Store(true) }
-
-// ServeHTTP implements [http.Handler]: 200 or 503, and which dependency is away.
-// The reason is in the log, not in the answer: the endpoint is public.
-func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	answer := struct {
-		Status string            `json:"status"`
-		Checks map[string]string `json:"checks"`
-	}{"ready", make(map[string]string, len(r.checks))}
-	for i, check := range r.checks {
-		answer.Checks[check.name] = "ok"
-		if r.away[i].Load() {
-			answer.Checks[check.name] = "away"
-			answer.Status = "not ready"
-		}
-	}
-	if r.draining.Load() {
-		answer.Status = "draining"
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if answer.Status != "ready" {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	_ = json.NewEncoder(w).Encode(answer)
-}

@@ -83,7 +83,7 @@ func (c *cli) rootCommand() *cobra.Command {
 	root.AddCommand(
 		c.serveCommand(), c.devCommand(), c.migrateCommand(), c.appsCommand(),
 		c.tenantsCommand(), c.usersCommand(), c.keysCommand(), c.tokensCommand(), c.plansCommand(),
-		c.applyCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(), c.moveCommand(),
+		c.applyCommand(), c.exportCommand(), c.backupCommand(), c.restoreCommand(), c.moveCommand(), c.redisCommand(),
 		c.webhooksCommand(), c.triggerCommand(), c.subscribeCommand(), c.benchCommand(), c.doctorCommand(),
 		c.healthcheckCommand(), c.versionCommand(),
 	)

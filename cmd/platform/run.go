@@ -12,6 +12,8 @@ import (
 
 	"tidewire/channels"
 	"tidewire/channels/api"
+	"tidewire/channels/console"
+	"tidewire/channels/fanout"
 	"tidewire/channels/sockjs"
 	"tidewire/channels/sse"
 	"tidewire/channels/ws"
@@ -62,12 +64,21 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 			return err
 		}
 	}
-	live, err := openRealtime(ctx, cfg, nodeName(), log)
+	node := nodeName()
+	live, err := openRealtime(ctx, cfg, node, log)
 	if err != nil {
 		return err
 	}
 	defer closePart(log, "realtime engine", live.close)
+	if err := live.claimFor(ctx, store, log); err != nil {
+		return err
+	}
 
+	traces, err := startTracing(ctx, cfg, node, log)
+	if err != nil {
+		return err
+	}
+	defer closePart(log, "traces", traces.close)
 	apps := tenants.NewDirectory(store, log, tenants.DirectoryOptions{})
 	var hooks *webhooks.Service
 	meters := tenants.NewMeters(store, tenants.MetersOptions{
@@ -75,34 +86,41 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		OnNotice: func(n tenants.QuotaNotice) { noticeQuota(hooks, n) },
 	})
 	sender := newSender(cfg)
-	hookStore, hooks, err := openWebhooks(ctx, cfg, store, apps, meters, live, sender, log)
+	tap := console.NewTap(nodeName())
+	own, err := newOwnApp(cfg)
+	if err != nil {
+		return err
+	}
+	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
+	hookStore, hooks, err := openWebhooks(ctx, cfg, store, apps, accounts, meters, live, sender, traces.ofWebhooks(), tap, log)
 	if err != nil {
 		return err
 	}
 	revoked := tenants.NewRevocationList(store, log)
 	hub := channels.NewHub(channels.HubConfig{
-		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery,
+		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery, Handover: live.handover,
 		JWT:    tenants.NewJWTVerifier(jwks.New(jwks.Options{Log: log}), revoked, tenants.JWTOptions{}),
-		Meters: meters, Limiter: live.limiter, Seats: live.seats, Log: log, Observer: hooks.Recorder(),
+		Newest: apps.Cached, Meters: meters, Limiter: live.limiter, Seats: live.seats, Log: log, Observer: hooks.Recorder(), Console: tap, Tracer: traces.ofChannels(),
+		Fanout: fanout.Config{NoRing: !cfg.IOUring}, MayWatch: mayWatch(accounts),
 	})
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
 	revoked.OnChange(hub.RecheckTokens)
 	isTLS, address := forwardedTLS(cfg.TrustedProxies), clientAddress(cfg.TrustedProxies)
-	admission := newAdmission(cfg, hub)
-	door := ws.New(ws.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS, Admission: admission, Address: address})
-	accounts := newAccounts(cfg, ports.addresses().Main, store, log)
-	admin, err := newAdmin(cfg, accounts, store, live, log, moreRoutes(hub, apps, &webhooks.Manager{Store: hookStore, Sender: sender})...)
+	admission, clients := newAdmission(cfg, hub), channels.WithConsole(apps, own.app)
+	door := ws.New(ws.Config{Hub: hub, Apps: clients, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS, Admission: admission, Address: address})
+	admin, err := newAdmin(cfg, accounts, store, hookStore, live, log, moreRoutes(hub, apps, &webhooks.Manager{Store: hookStore, Sender: sender}, own)...)
 	if err != nil {
 		return err
 	}
 	parts := routes{
 		ws:    door,
-		http:  sockjs.New(sockjs.Config{Hub: hub, Apps: apps, Log: log, MaxFrameBytes: cfg.MaxFrameBytes, IsTLS: isTLS, Admission: admission, Address: address}),
+		http:  sockjs.New(sockjs.Config{Hub: hub, Apps: clients, Log: log, MaxFrameBytes: cfg.MaxFrameBytes, IsTLS: isTLS, Admission: admission, Address: address}),
 		sse:   sse.New(sse.Config{Hub: hub, Apps: apps, Log: log, IsTLS: isTLS, Admission: admission, Address: address}),
-		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log}),
+		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log, Console: tap}),
 		admin: admin,
-		ready: newReadiness(log, readyChecks(store, apps, live)),
+		trace: traces.ofRequests(),
+		ready: newReadiness(log, readyChecks(store, apps, live, admission)),
 	}
 	if x.accounts != nil {
 		if err := x.accounts(ctx, accounts); err != nil {
@@ -120,7 +138,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	// Requests that wait for events end only when they are told to.
 	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
-	metrics := newMetricsServer(hub, admission, live, hooks, log)
+	metrics := newMetricsServer(hub, admission, live, hooks, parts.ready, log)
 
 	group, running := errgroup.WithContext(ctx)
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
@@ -147,7 +165,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	group.Go(func() error {
 		<-running.Done()
-		stop{log: log, timeout: cfg.ShutdownTimeout}.all(parts, srv, door, stopCores, metrics)
+		stop{log: log, timeout: cfg.ShutdownTimeout, delay: min(cfg.DrainDelay, cfg.ShutdownTimeout/4)}.all(hub, parts, srv, door, stopCores, metrics)
 		return nil
 	})
 	log.Info("serving", "listen", ports.main.Addr().String(), "database", store.Dialect(), "realtime", live.engine, "tls", cfg.speaksTLS())
@@ -175,16 +193,19 @@ func runCore(ctx context.Context, name string, run func(context.Context) error) 
 type stop struct {
 	log     *slog.Logger
 	timeout time.Duration // for all of it
+	delay   time.Duration // of it, for the balancer to learn of it
 }
 
 // all takes the node out of the load balancer, ends the HTTP requests under
 // way, sends the clients to another node, and only then stops the cores.
-func (s stop) all(parts routes, srv *http.Server, door *ws.Door, stopCores func(), metrics *http.Server) {
+func (s stop) all(hub *channels.Hub, parts routes, srv *http.Server, door *ws.Door, stopCores func(), metrics *http.Server) {
 	s.log.Info("stopping", "timeout", s.timeout.String())
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	parts.ready.drain()
+	time.Sleep(s.delay)
+	hub.Refuse() // before clients of any transport are sent away, so that all are handed over
 	s.shutdown(ctx, srv, s.timeout/4)
 	if err := door.Drain(ctx, s.timeout/4); err != nil {
 		s.log.Warn("connections left at the end of the shutdown timeout are cut", "error", err)

@@ -89,7 +89,7 @@ func TestPages(t *testing.T) {
 	_, body = get(t, n.url+"/readyz")
 	require.NoError(t, json.Unmarshal([]byte(body), &ready))
 	require.Equal(t, "ready", ready.Status)
-	require.Equal(t, map[string]string{"database": "ok", "configuration": "ok"}, ready.Checks)
+	require.Equal(t, map[string]string{"database": "ok", "configuration": "ok", "room": "ok"}, ready.Checks)
 
 	status, header, _ := request(t, http.MethodGet, n.url+"/", nil, "")
 	require.Equal(t, http.StatusFound, status)

@@ -25,6 +25,7 @@ type routes struct {
 	sse   *sse.Door                       // GET /sse/app/{key}
 	api   interface{ Mount(gin.IRouter) } // /apps/{id}/…
 	admin http.Handler                    // /api/…
+	trace gin.HandlerFunc                 // of publishes; nil = they are not traced
 	ready *readiness
 	home  http.Handler // "/" and the playground's folder; nil = "/" leads to the dashboard
 }
@@ -80,7 +81,10 @@ func newRouter(cfg Config, log *slog.Logger, parts routes) (http.Handler, error)
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", gin.WrapH(parts.ready))
 
-	r.Use(logRequests(log), recoverPanics(log), secureHeaders, allowOrigins)
+	r.Use(parts.ready.endConnections, logRequests(log), recoverPanics(log), secureHeaders, allowOrigins)
+	if parts.trace != nil {
+		r.Use(parts.trace)
+	}
 	// The door refuses what is no key, inside the socket with a code.
 	r.Any("/app/*key", gin.WrapH(parts.ws))
 	r.Any(sockjs.Prefix+"*path", gin.WrapH(parts.http))

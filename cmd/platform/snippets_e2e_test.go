@@ -185,8 +185,8 @@ func (f folder) start(t *testing.T, commands string) *buffer {
 	cmd.Cancel = input.Close
 	cmd.WaitDelay = time.Second
 	require.NoError(t, cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
 		<-ended // the test's context has ended
 		if t.Failed() {

@@ -223,11 +223,23 @@ func (c *cli) tenantsExportCommand() *cobra.Command {
 	out := cmd.Flags().String("out", "", "file to write, which must not exist; empty = standard output")
 	jsonFlag(cmd) // the export is JSON with it and without
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return c.withAccounts(cmd, func(ctx context.Context, a *tenants.Accounts) error {
+		cfg, err := c.load(cmd)
+		if err != nil {
+			return err
+		}
+		return c.withStore(cmd, func(ctx context.Context, store *sqlstore.Store) error {
+			log := newQuietLogger(cfg, c.stderr)
+			a := newAccounts(cfg, cfg.Listen, store, log)
 			if _, err := a.Tenant(ctx, tenants.CLI(), args[0]); err != nil {
 				return noTenant(err, args[0])
 			}
-			export := func(w io.Writer) error { return a.Export(ctx, tenants.CLI(), args[0], w) }
+			hooks, err := newWebhookStore(cfg, store, log)
+			if err != nil {
+				return err
+			}
+			export := func(w io.Writer) error {
+				return a.Export(ctx, tenants.CLI(), args[0], w, exportParts(a, store, hooks)...)
+			}
 			if *out == "" {
 				return export(c.stdout)
 			}

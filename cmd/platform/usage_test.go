@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -13,17 +12,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tidewire/migrations/dbtest"
 	"tidewire/tenants"
 )
 
 // post publishes one event to channels with a key's signature and returns the status.
 func post(t *testing.T, base string, app printedApp, names ...string) (status int, header http.Header, body string) {
 	t.Helper()
-	list, err := json.Marshal(names)
+	return postWith(t, base, app, nil, "hello", names...)
+}
+
+func postWith(t *testing.T, base string, app printedApp, with http.Header, data string, names ...string) (status int, header http.Header, body string) {
+	t.Helper()
+	path := "/apps/" + string(app.ID) + "/events"
+	event, err := json.Marshal(map[string]any{"name": "e", "channels": names, "data": data})
 	require.NoError(t, err)
-	path, event := "/apps/"+string(app.ID)+"/events", fmt.Sprintf(`{"name":"e","channels":%s,"data":"hello"}`, list)
-	q := tenants.SignRequest(tenants.NewSecret(app.Secret), app.Key, http.MethodPost, path, url.Values{}, []byte(event), time.Now())
-	return request(t, http.MethodPost, base+path+"?"+q.Encode(), nil, event)
+	q := tenants.SignRequest(tenants.NewSecret(app.Secret), app.Key, http.MethodPost, path, url.Values{}, event, time.Now())
+	return request(t, http.MethodPost, base+path+"?"+q.Encode(), with, string(event))
 }
 
 // storedUsage reads what the database of a configuration says an app has used.
@@ -43,7 +48,7 @@ func storedUsage(t *testing.T, environ []string, app printedApp) tenants.UsageSt
 	require.NoError(t, err)
 	var sum tenants.UsageStep
 	for _, s := range steps { // two if midnight passes
-		sum.Counts = sum.Counts.Add(s.Counts)
+		sum.Counts = sum.Add(s.Counts)
 		sum.PeakConnections = max(sum.PeakConnections, s.PeakConnections)
 	}
 	return sum
@@ -90,8 +95,15 @@ func TestUsageOverACleanRestart(t *testing.T) {
 
 func TestUsageOverAKill(t *testing.T) {
 	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); testUsageOverAKill(t) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); testUsageOverAKill(t, "TIDEWIRE_DATABASE_URL="+dbtest.Postgres(t)) })
+}
+
+func testUsageOverAKill(t *testing.T, database ...string) {
+	t.Helper()
 	const interval = 300 * time.Millisecond
 	environ := append(dataDir(t), "TIDEWIRE_LISTEN="+freePort(t), "TIDEWIRE_METRICS_LISTEN=off", "TIDEWIRE_USAGE_INTERVAL="+interval.String())
+	environ = append(environ, database...)
 	base := "http://" + strings.TrimPrefix(environ[1], "TIDEWIRE_LISTEN=")
 	serve := func() (kill func()) {
 		server := command(t, environ, "serve")
@@ -110,7 +122,7 @@ func TestUsageOverAKill(t *testing.T) {
 		require.Equal(t, http.StatusOK, status, body)
 		acknowledged = append(acknowledged, time.Now())
 	}
-	for begun := time.Now(); time.Since(begun) < 4*interval; {
+	for publish(); time.Since(acknowledged[0]) < 4*interval; {
 		publish()
 	}
 	died := time.Now()

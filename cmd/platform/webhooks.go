@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tidewire/channels"
 	channelsadmin "tidewire/channels/adminapi"
+	"tidewire/channels/console"
 	"tidewire/tenants"
 	"tidewire/tenants/adminapi"
 	"tidewire/tenants/sqlstore"
@@ -23,7 +25,7 @@ func newSender(cfg Config) webhooks.Sender {
 
 // openWebhooks puts the webhooks over the open database and makes the realtime
 // engine tell of what happens.
-func openWebhooks(ctx context.Context, cfg Config, store *sqlstore.Store, apps *tenants.Directory, meters *tenants.Meters, live *realtime, out webhooks.Sender, log *slog.Logger) (webhooks.Store, *webhooks.Service, error) {
+func openWebhooks(ctx context.Context, cfg Config, store *sqlstore.Store, apps *tenants.Directory, accounts *tenants.Accounts, meters *tenants.Meters, live *realtime, out webhooks.Sender, tracer webhooks.Tracer, tap *console.Tap, log *slog.Logger) (webhooks.Store, *webhooks.Service, error) {
 	kept, err := newWebhookStore(cfg, store, log)
 	if err != nil {
 		return nil, nil, err
@@ -32,13 +34,36 @@ func openWebhooks(ctx context.Context, cfg Config, store *sqlstore.Store, apps *
 		log.WarnContext(ctx, "webhooks of every tenant may call addresses that are not public", "networks", cfg.WebhookAllow)
 	}
 	hooks := webhooks.New(webhooks.Config{
-		Store: kept, Apps: apps, Sender: out, Log: live.log, Node: nodeName(), Logger: log,
+		Store: kept, Apps: apps, Sender: out, Log: live.log, Node: nodeName(), Tracer: tracer, Console: tap, Logger: log,
+		Pace: webhooks.Pace{Lease: 2*cfg.WebhookTimeout + cfg.NodeLease},
+		Stopped: func(ctx context.Context, was, is *webhooks.Endpoint) {
+			if err := accounts.Notify(ctx, stoppedNotice(ctx, apps, was, is)); err != nil {
+				log.ErrorContext(ctx, "nobody is told that a webhook endpoint was stopped", "endpoint", is.ID, "error", err)
+			}
+		},
 		Count: func(app tenants.AppID, calls int) { meters.Find(app).Webhooks(calls) },
 	})
 	if live.observe != nil {
 		live.observe(hooks.Recorder())
 	}
 	return kept, hooks, hooks.Load(ctx)
+}
+
+// stoppedNotice is what the tenant is told of an endpoint that was stopped. The
+// address stands on a line of its own: it is the customer's text.
+func stoppedNotice(ctx context.Context, apps *tenants.Directory, was, is *webhooks.Endpoint) tenants.Notice {
+	name := string(is.App)
+	if app, err := apps.ByID(ctx, is.App); err == nil {
+		name = app.Name + " (" + name + ")"
+	}
+	return tenants.Notice{
+		TenantID: is.TenantID, Action: "webhook." + string(is.Status), TargetKind: "webhook", TargetID: is.ID,
+		Before: webhooksadmin.View(was), After: webhooksadmin.View(is),
+		Subject: "A webhook endpoint was " + string(is.Status),
+		Text: "A webhook endpoint of the app " + name + " is not called any more:\n\n" + is.URL + "\n\n" +
+			"The reason: " + is.StatusReason + ".\n\nWhat could not be delivered is in its log for a week, and can be replayed from there:",
+		Page: "apps/" + string(is.App) + "/webhooks/" + is.ID,
+	}
 }
 
 func newWebhookStore(cfg Config, store *sqlstore.Store, log *slog.Logger) (*webhookstore.Store, error) {
@@ -58,8 +83,9 @@ func noticeQuota(hooks *webhooks.Service, n tenants.QuotaNotice) {
 }
 
 // moreRoutes are the rows that the higher floors add to the admin API.
-func moreRoutes(hub *channels.Hub, apps *tenants.Directory, m *webhooks.Manager) []adminapi.Route {
-	return append(channelsadmin.Routes(hub, apps), webhooksadmin.Routes(m, apps)...)
+func moreRoutes(hub *channels.Hub, apps *tenants.Directory, m *webhooks.Manager, own ownApp) []adminapi.Route {
+	consoles := &channelsadmin.Consoles{Hub: hub, Apps: apps, App: own.app, Secret: own.secret}
+	return slices.Concat(channelsadmin.Routes(hub, apps), consoles.Routes(), webhooksadmin.Routes(m, apps))
 }
 
 // newWebhookCollector shows what the webhooks count.

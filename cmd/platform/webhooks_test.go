@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tidewire/migrations/dbtest"
 	"tidewire/tenants"
 )
 
@@ -65,6 +66,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.t.Errorf("body %s: %v", body, err)
 	}
 	r.ids = append(r.ids, req.Header.Get("Webhook-Id"))
+	for _, e := range told.Events {
+		e["delivery"] = req.Header.Get("Webhook-Id")
+	}
 	r.events = append(r.events, told.Events...)
 }
 
@@ -209,14 +213,7 @@ func TestWebhooksEmbedded(t *testing.T) {
 
 func TestWebhooksTwoNodes(t *testing.T) {
 	t.Parallel()
-	// In a Redis of their own: nodes with another database would take the changes
-	// that are meant for these.
-	environ := append(twoNodes(t), "TIDEWIRE_WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8")
-	for i, v := range environ {
-		if url, ok := strings.CutPrefix(v, "TIDEWIRE_REDIS_URL="); ok {
-			environ[i] = "TIDEWIRE_REDIS_URL=" + strings.TrimSuffix(strings.TrimSuffix(url, "/0"), "/") + "/9"
-		}
-	}
+	environ := append(inOwnRedis(t, twoNodes(t), 9), "TIDEWIRE_WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8")
 	a, b := startProcess(t, environ), startProcess(t, environ)
 	t.Run("one", func(t *testing.T) { t.Parallel(); webhookWalk(t, a.environ, a) })
 	t.Run("other", func(t *testing.T) { t.Parallel(); webhookWalk(t, b.environ, b) })
@@ -256,4 +253,46 @@ func TestWebhooksRefuseWhatTheyMayNotCall(t *testing.T) {
 		require.Contains(t, r.stderr, "--url", url)
 	}
 	require.Empty(t, printed[[]printedWebhook](t, environ, "webhooks", "list", "--app", string(app.ID)))
+}
+
+// An endpoint that the server stops calling is in the audit log, and its owner has
+// a mail: here the log, where no mail server is set.
+func TestWebhookStoppedIsTold(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, "TIDEWIRE_WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8")
+	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
+	t.Cleanup(gone.Close)
+	app := createApp(t, n.environ)
+	printed[printedUser](t, n.environ, "users", "create", "ada@example.com", "--tenant", "acme")
+	made := printed[printedWebhook](t, n.environ, "webhooks", "create", "--app", string(app.ID), "--url", gone.URL+"/hooks")
+	r := platform(t, n.environ, "webhooks", "test", made.ID, "--app", string(app.ID))
+	require.Zero(t, r.code, r.stderr)
+	eventually(t, func() bool { return strings.Contains(n.log.String(), "A webhook endpoint was disabled") }, "no mail")
+	for _, part := range []string{"ada@example.com", gone.URL + "/hooks", "410 Gone", "/dashboard/apps/" + string(app.ID) + "/webhooks/" + made.ID} {
+		require.Contains(t, n.log.String(), part)
+	}
+	export := printed[map[string]any](t, n.environ, "tenants", "export", "acme")
+	raw, err := json.Marshal(export)
+	require.NoError(t, err)
+	require.Contains(t, string(raw), "webhook.disabled")
+}
+
+// Nodes of two databases on one Redis take each other's webhook events: those of
+// the second one say so, and what to do.
+func TestRedisOfAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	environ := inOwnRedis(t, twoNodes(t), 14)
+	const complaint = "this Redis belongs to another database"
+	n := startNodeWith(t, extras{}, environ...)
+	require.NotContains(t, n.log.String(), complaint)
+	other := append(slices.Clone(environ), "TIDEWIRE_DATABASE_URL="+dbtest.Postgres(t))
+	o := startNodeWith(t, extras{}, other...)
+	require.Contains(t, o.log.String(), complaint)
+	require.Contains(t, o.log.String(), "platform redis claim")
+	n.end(t)
+	o.end(t)
+	r := platform(t, other, "redis", "claim")
+	require.Zero(t, r.code, r.stderr)
+	require.NotContains(t, startNodeWith(t, extras{}, other...).log.String(), complaint)
+	require.Contains(t, startNodeWith(t, extras{}, environ...).log.String(), complaint)
 }

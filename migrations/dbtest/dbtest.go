@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +39,39 @@ func Postgres(t testing.TB) string {
 	execute(t, admin, "CREATE DATABASE "+name)
 	t.Cleanup(func() { execute(t, admin, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	u.Path = "/" + name
+	q := u.Query()
+	q.Set("connect_timeout", "60") // of the server's own 5 s a busy disk may take more
+	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// Shut makes the server refuse the database of [Postgres], as it does while it
+// stops: open connections end, new ones are refused.
+func Shut(t testing.TB, database string) {
+	t.Helper()
+	allow(t, database, false)
+	execute(t, os.Getenv("TEST_DATABASE_URL"),
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+nameOf(t, database)+"'")
+}
+
+// Reopen ends what [Shut] began.
+func Reopen(t testing.TB, database string) {
+	t.Helper()
+	allow(t, database, true)
+}
+
+func allow(t testing.TB, database string, connections bool) {
+	t.Helper()
+	execute(t, os.Getenv("TEST_DATABASE_URL"), fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS %t", nameOf(t, database), connections))
+}
+
+func nameOf(t testing.TB, database string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal("not the URL of a database")
+	}
+	return strings.TrimPrefix(u.Path, "/")
 }
 
 func execute(t testing.TB, dsn, statement string) {

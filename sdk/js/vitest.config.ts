@@ -15,7 +15,7 @@ export default defineConfig({
     include: ["test/**/*.test.{ts,tsx}"],
     // Not a browser's page and a server's process by turns: each file says what it needs.
     environment: "node",
-    testTimeout: 120_000,
+    testTimeout: 20_000,
     hookTimeout: 60_000,
   },
 });

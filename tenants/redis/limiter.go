@@ -90,7 +90,7 @@ func NewLimiter(rdb goredis.UniversalClient, cfg Config) *Limiter {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Limiter{
-		rdb: rdb, log: cfg.Log, node: rand.Text(), local: tenants.NewMemoryLimiter(cfg.Now),
+		rdb: rdb, log: cfg.Log, node: rand.Text(), local: tenants.NewMemoryLimiter(cfg.Now), //nolint:forbidigo // what it falls back to, not an engine of its own
 		watched: make(map[name]*watch), scripts: newScripts(),
 	}
 	l.nodes.Store(1)

@@ -107,7 +107,7 @@ func NewSeats(rdb goredis.UniversalClient, cfg SeatsConfig) *Seats {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Seats{
-		rdb: rdb, cfg: cfg, node: strings.ToLower(rand.Text()), script: goredis.NewScript(seatsLua),
+		rdb: rdb, cfg: cfg, node: strings.ToLower(rand.Text()), script: goredis.NewScript(tampered(seatsLua)),
 		freed: make(chan struct{}, 1), tenants: make(map[string]*seated),
 	}
 }
@@ -175,9 +175,12 @@ func (s *Seats) Run(ctx context.Context) error {
 			cancel()
 			return nil
 		case <-again.C:
-			if s.lost.Load() != 0 || time.Since(told) >= s.cfg.Lease/3 {
+			lost := s.lost.Load() != 0
+			if lost || time.Since(told) >= s.cfg.Lease/3 {
 				told = time.Now()
-				s.tellAll(ctx, func(*seated) bool { return true })
+				if s.tellAll(ctx, func(*seated) bool { return true }) == 0 && lost {
+					s.ask(ctx)
+				}
 			}
 		case <-s.freed:
 			pause := time.NewTimer(freedAfter)
@@ -191,9 +194,27 @@ func (s *Seats) Run(ctx context.Context) error {
 	}
 }
 
+// Told returns an error while Redis may not know how many connections this node
+// has: it was away, and has not been told again.
+func (s *Seats) Told() error {
+	if s.lost.Load() != 0 {
+		return errUntold
+	}
+	return nil
+}
+
+var errUntold = errors.New("connections are not counted over all nodes yet")
+
+// ask finds out whether Redis is back when there is nothing to tell it.
+func (s *Seats) ask(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, seatsTime)
+	defer cancel()
+	s.report(ctx, s.rdb.Ping(bounded).Err())
+}
+
 // tellAll speaks of the tenants for which of is true, and forgets those of whom
-// there is nothing to say any more.
-func (s *Seats) tellAll(ctx context.Context, of func(*seated) bool) {
+// there is nothing to say any more. It returns of how many it spoke.
+func (s *Seats) tellAll(ctx context.Context, of func(*seated) bool) (spoke int) {
 	s.mu.Lock()
 	var list []*seated
 	for id, t := range s.tenants {
@@ -209,10 +230,12 @@ func (s *Seats) tellAll(ctx context.Context, of func(*seated) bool) {
 		case t.turn <- struct{}{}:
 			s.speak(ctx, t, true)
 			<-t.turn
+			spoke++
 		case <-ctx.Done():
-			return
+			return spoke
 		}
 	}
+	return spoke
 }
 
 // statement is what is said in one call.
@@ -239,6 +262,11 @@ func (s *Seats) compose(t *seated, all bool) statement {
 		st.wanted[w.app.ID] = append(st.wanted[w.app.ID], w)
 	}
 	t.waiting, t.freed = nil, false
+	settling := s.lost.Load() == 0 && s.away()
+	nodes, left := max(s.cfg.Nodes(), 1), 0
+	if settling {
+		left = max(t.room, 0) / nodes
+	}
 	for id, a := range t.apps {
 		if all || a.untold || len(st.wanted[id]) > 0 {
 			st.apps = append(st.apps, id)
@@ -248,9 +276,13 @@ func (s *Seats) compose(t *seated, all bool) statement {
 	st.keys = []string{tag}
 	st.args = []any{s.node, s.number.Add(1), s.cfg.Lease.Milliseconds(), t.most, t.sum}
 	for _, id := range st.apps {
-		a := t.apps[id]
+		a, want := t.apps[id], len(st.wanted[id])
+		if settling { // others may not have said what they have: no more than this node's part
+			want = min(want, max(a.room, 0)/nodes, left)
+			left -= want
+		}
 		st.keys = append(st.keys, tag+":"+string(id))
-		st.args = append(st.args, a.open, len(st.wanted[id]), a.most)
+		st.args = append(st.args, a.open, want, a.most)
 	}
 	return st
 }
@@ -270,6 +302,7 @@ func (s *Seats) speak(ctx context.Context, t *seated, all bool) {
 		s.aloneWith(t, st)
 		return
 	}
+	nodes := max(s.cfg.Nodes(), 1)
 	free := func(room *int, now int) {
 		if now = max(now, 0); *room < 0 || now < *room || !s.away() {
 			*room = now
@@ -284,6 +317,10 @@ func (s *Seats) speak(ctx context.Context, t *seated, all bool) {
 			if j < granted {
 				a.open++
 				t.sum++
+				if s.away() {
+					a.room -= nodes
+					t.room -= nodes
+				}
 				w.answer <- nil
 				continue
 			}
@@ -307,7 +344,7 @@ var errOvertaken = errors.New("overtaken by a later statement")
 // say makes the call. The library must not send it twice, and need not: the
 // next one says all of it again.
 func (s *Seats) say(ctx context.Context, st statement, all bool) ([]int64, error) {
-	if !all && s.away() {
+	if !all && s.lost.Load() != 0 {
 		return nil, errAway // nobody who connects waits for a Redis that is known to be away
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), seatsTime)

@@ -3,6 +3,8 @@ package redis_test
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,10 +19,52 @@ import (
 
 const seatsTestLease = 2 * time.Second
 
+// link is how one node reaches Redis.
+type link struct {
+	mu   sync.Mutex
+	down bool
+	open []net.Conn
+}
+
+func (l *link) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return nil, errors.New("the link is down")
+	}
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, addr)
+	if err == nil {
+		l.open = append(l.open, conn)
+	}
+	return conn, err
+}
+
+// cut ends every connection and lets no new one come, until restore.
+func (l *link) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = true
+	for _, conn := range l.open {
+		_ = conn.Close()
+	}
+	l.open = nil
+}
+
+func (l *link) restore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = false
+}
+
 // seats is one node's; die ends it as kill -9 would.
 func seats(t *testing.T, addr string, nodes int) (s *redis.Seats, die func()) {
 	t.Helper()
-	rdb := goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DialTimeout: time.Second, Protocol: 2})
+	return linkedSeats(t, &link{}, addr, nodes)
+}
+
+func linkedSeats(t *testing.T, l *link, addr string, nodes int) (s *redis.Seats, die func()) {
+	t.Helper()
+	rdb := goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1, DialTimeout: time.Second, Protocol: 2, Dialer: l.dial})
 	s = redis.NewSeats(rdb, redis.SeatsConfig{Lease: seatsTestLease, Nodes: func() int { return nodes }})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -172,4 +216,30 @@ func TestSeatsWithoutRedis(t *testing.T) {
 		}
 		return n == 20
 	}, patience, 100*time.Millisecond)
+}
+
+// One node's link is cut and comes back: while it cannot know yet what others
+// have, it asks Redis all the same, and nobody is admitted twice.
+func TestSeatsAreExactAfterACut(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	var l link
+	a, _ := linkedSeats(t, &l, server.addr, 2)
+	b, _ := seats(t, server.addr, 2)
+	tenant := newTenant()
+	app := seatApp(tenant, "1", 40, 1000)
+	require.EqualValues(t, 10, rush(t, []*redis.Seats{a}, 10, app)[0][0])
+	require.EqualValues(t, 10, rush(t, []*redis.Seats{b}, 10, app)[0][0])
+	l.cut()
+	require.NoError(t, a.Take(t.Context(), app), "its part of those that are free")
+	require.Error(t, a.Told(), "Redis does not know of it")
+	l.restore()
+	require.Eventually(t, func() bool { return a.Told() == nil }, patience, 5*time.Millisecond)
+	rdb := goredis.NewClient(&goredis.Options{Addr: server.addr, Protocol: 2})
+	defer func() { require.NoError(t, rdb.Close()) }()
+	said := strings.Join(rdb.HVals(t.Context(), "tw:seats:{"+tenant+"}").Val(), "\n")
+	require.Regexp(t, "(?m)^11 ", said, "it was told of the eleventh before it counts as back")
+	first, second := sumOf(rush(t, []*redis.Seats{a}, 40, app), 0), sumOf(rush(t, []*redis.Seats{b}, 40, app), 0)
+	require.LessOrEqual(t, first, int64(9), "its part of what is left")
+	require.EqualValues(t, 19, first+second, "to the seat")
 }

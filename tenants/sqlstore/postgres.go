@@ -94,7 +94,7 @@ func postgresError(config *pgx.ConnConfig, err error) error {
 		}
 		return fmt.Errorf("postgres at %s answered: %s (%s)", address, answer.Message, answer.Code)
 	}
-	if network := (net.Error)(nil); errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
+	if network := net.Error(nil); errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("cannot reach Postgres at %s: %w; check that it runs and that TIDEWIRE_DATABASE_URL names it",
 			address, rootCause(err))
 	}

@@ -256,7 +256,7 @@ func (s *Store) Usage(ctx context.Context, q tenants.UsageQuery) ([]tenants.Usag
 			steps = append(steps, tenants.UsageStep{Start: start})
 		}
 		step := &steps[len(steps)-1]
-		step.Counts = step.Counts.Add(rows[i].counts())
+		step.Counts = step.Add(rows[i].counts())
 		step.Messages = step.Counts.Messages()
 		step.PeakConnections = max(step.PeakConnections, rows[i].PeakConnections)
 	}

@@ -175,6 +175,53 @@ func testMail(t *testing.T, w *World) {
 	require.Empty(t, w.Outbox.Mails("eve@example.com"), "given up after a day")
 }
 
+// What the server does by itself is in the log, and the owners who can be reached
+// have a mail, but not any number of them.
+func testNotices(t *testing.T, w *World) {
+	ctx := t.Context()
+	ada, tenant := w.Owner("ada@example.com", "One")
+	w.Join("eve@example.com", "Other")
+	n := tenants.Notice{
+		TenantID: tenant.ID, Action: "webhook.paused", TargetKind: "webhook", TargetID: "whe_1",
+		Before: map[string]string{"status": "enabled", "url": "u"}, After: map[string]string{"status": "paused", "url": "u"},
+		Subject: "Stopped", Text: "It is stopped.", Page: "apps/1/webhooks/whe_1",
+	}
+	require.NoError(t, w.Notify(ctx, n))
+	w.Outbox.Fail(errors.New("server away"))
+	require.NoError(t, w.SendMail(ctx, w.Outbox))
+	w.Outbox.Fail(nil)
+	before := len(w.Outbox.Mails("ada@example.com"))
+	w.Clock.Advance(2 * time.Minute)
+	require.NoError(t, w.SendMail(ctx, w.Outbox))
+	mails := w.Outbox.Mails("ada@example.com")[before:]
+	require.Len(t, mails, 1, "tried again")
+	require.Equal(t, "Stopped", mails[0].Subject)
+	require.Contains(t, mails[0].Text, "It is stopped.\n\nhttps://rt.example.com/dashboard/apps/1/webhooks/whe_1\n")
+	entries, _, err := w.AuditLog(ctx, ada, tenant.ID, tenants.AuditFilter{Action: "webhook.paused"})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Equal(t, tenants.ActorSystem, entries[0].ActorKind)
+	require.JSONEq(t, `{"status":"paused"}`, string(entries[0].After))
+
+	for range 30 {
+		require.NoError(t, w.Notify(ctx, n))
+	}
+	for range 5 { // a few at a time
+		require.NoError(t, w.SendMail(ctx, w.Outbox))
+	}
+	require.Len(t, w.Outbox.Mails("ada@example.com")[before:], 20)
+	entries, _, err = w.AuditLog(ctx, ada, tenant.ID, tenants.AuditFilter{Action: "webhook.paused", Limit: 50})
+	require.NoError(t, err)
+	require.Len(t, entries, 31)
+	require.Len(t, w.Outbox.Mails("eve@example.com"), 1, "the one to confirm the address")
+
+	eve, other := w.Join("joe@example.com", "Third") // whose address is not confirmed
+	n.TenantID = other.ID
+	require.NoError(t, w.Notify(ctx, n))
+	require.NoError(t, w.SendMail(ctx, w.Outbox))
+	require.Len(t, w.Outbox.Mails(eve.User().Email), 1, "the one to confirm it")
+}
+
 func testTidy(t *testing.T, w *World) {
 	ctx := t.Context()
 	owner, tenant := w.Owner("ada@example.com", "One")

@@ -349,18 +349,24 @@ func (d *door) delivery(r *adminapi.Request) (*adminapi.Reply, error) {
 	if err != nil {
 		return nil, adminapi.NotFoundAs(err, "delivery")
 	}
-	attempts, err := d.store.Attempts(r.Context(), del.ID)
+	v, err := detailOf(r.Context(), d.store, del)
+	return &adminapi.Reply{Body: v}, err
+}
+
+// detailOf is a delivery with its events and attempts.
+func detailOf(ctx context.Context, store webhooks.Store, del *webhooks.Delivery) (*deliveryDetailView, error) {
+	attempts, err := store.Attempts(ctx, del.ID)
 	if err != nil {
 		return nil, err
 	}
-	v := deliveryDetailView{deliveryView: viewDelivery(del), Payload: del.Events, Log: make([]attemptView, len(attempts))}
+	v := &deliveryDetailView{deliveryView: viewDelivery(del), Payload: del.Events, Log: make([]attemptView, len(attempts))}
 	for i, a := range attempts {
 		v.Log[i] = attemptView{
 			Number: a.Number, At: a.At, TookMS: a.Took.Milliseconds(), HTTPStatus: a.HTTPStatus, Reason: a.Reason, Address: a.Address,
 			RequestHead: a.RequestHead, ResponseHead: a.ResponseHead, ResponseBody: a.ResponseBody,
 		}
 	}
-	return &adminapi.Reply{Body: v}, nil
+	return v, nil
 }
 
 type replayedView struct {

@@ -85,6 +85,9 @@ func New(o Options) *Sender {
 	return s
 }
 
+// Close ends the connections that are kept for further calls.
+func (s *Sender) Close() { s.client.CloseIdleConnections() }
+
 // errAddress says that an address is not the tenant's to call.
 var errAddress = errors.New("is not a public address, or has a port other than 80, 443, 8080 or 8443; private networks must be allowed by whoever runs the server (webhook_allow_private)")
 
@@ -160,6 +163,10 @@ func (s *Sender) Send(ctx context.Context, to string, header http.Header, body [
 		return a
 	}
 	req.Header = header
+	// It is not sent. It says that a call may be made anew when the receiver has
+	// closed the kept connection at that very moment: receivers drop what has the
+	// id of a delivery they know.
+	req.Header["Idempotency-Key"] = nil
 	res, err := s.client.Do(req)
 	mu.Lock()
 	if dialled.IsValid() {
@@ -174,7 +181,10 @@ func (s *Sender) Send(ctx context.Context, to string, header http.Header, body [
 	defer func() { _ = res.Body.Close() }()
 	a.Status = res.StatusCode
 	a.Head = headOf(res)
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
+	var text []byte
+	if res.StatusCode != http.StatusSwitchingProtocols { // else the body is the bare connection, on which no time-out holds
+		text, err = io.ReadAll(io.LimitReader(res.Body, maxBody))
+	}
 	if !secret {
 		a.Body = strings.ToValidUTF8(string(text[:min(len(text), maxShown)]), "\uFFFD")
 	}
@@ -235,11 +245,12 @@ func reasonOf(err error, timeout time.Duration) string {
 		return "the host name cannot be looked up at the moment"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the connection was refused: nothing listens there"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		strings.Contains(err.Error(), "server closed idle connection"):
 		return "the connection was closed before the answer was complete"
 	case errors.As(err, &unknown), errors.As(err, &invalid), errors.As(err, &name):
 		return "the certificate is not valid for this host: " + certificateReason(err)
-	case errors.As(err, &record):
+	case errors.As(err, &record), strings.Contains(err.Error(), "gave HTTP response to HTTPS client"):
 		return "the other side does not speak TLS; check http:// or https:// and the port"
 	case strings.Contains(err.Error(), "server response headers exceeded"):
 		return "the headers of the answer are too large"

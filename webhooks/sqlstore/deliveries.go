@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"tidewire/channels"
 	"tidewire/tenants"
 	"tidewire/webhooks"
 )
@@ -34,6 +35,7 @@ type deliveryRow struct {
 	ExpiresAt  int64
 	CreatedAt  int64 `gorm:"autoCreateTime:false"`
 	FinishedAt *int64
+	Trace      string
 }
 
 // TableName implements gorm's Tabler.
@@ -49,6 +51,7 @@ func deliveryRowOf(d *webhooks.Delivery) *deliveryRow {
 		Events: string(d.Events), EventCount: d.EventCount, Kinds: strings.Join(kinds, ","), Test: d.Test,
 		Attempts: d.Attempts, Tries: d.Tries, Replays: d.Replays, HTTPStatus: d.HTTPStatus, Reason: d.Reason,
 		NextAt: millis(d.NextAt), ExpiresAt: d.ExpiresAt.UnixMilli(), CreatedAt: d.CreatedAt.UnixMilli(), FinishedAt: millis(d.FinishedAt),
+		Trace: d.Trace.String(),
 	}
 }
 
@@ -59,6 +62,7 @@ func (row *deliveryRow) delivery() webhooks.Delivery {
 		Kinds: kindsOf(row.Kinds), Test: row.Test, Attempts: row.Attempts, Tries: row.Tries, Replays: row.Replays,
 		HTTPStatus: row.HTTPStatus, Reason: row.Reason, NextAt: timeOf(row.NextAt), ExpiresAt: timeAt(row.ExpiresAt),
 		CreatedAt: timeAt(row.CreatedAt), FinishedAt: timeOf(row.FinishedAt),
+		Trace: channels.ParseTrace(row.Trace),
 	}
 }
 
@@ -133,7 +137,7 @@ func (s *Store) Replay(ctx context.Context, f webhooks.DeliveryFilter, now, expi
 			lanes[row.EndpointID] = true
 		}
 		for id := range lanes {
-			if err := dueInLane(tx, id, now); err != nil {
+			if _, err := dueInLane(tx, id, now); err != nil {
 				return err
 			}
 		}
@@ -157,6 +161,9 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (int, error) {
 
 // Prune implements [webhooks.Store].
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	if err := s.pruneStates(ctx); err != nil {
+		return failure("forget old webhook deliveries", err)
+	}
 	const old = "SELECT id FROM webhook_deliveries WHERE finished_at < ? ORDER BY finished_at LIMIT 1000"
 	for {
 		db, end, err := s.write(ctx)
@@ -174,6 +181,17 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 			return failure("forget old webhook deliveries", err)
 		}
 	}
+}
+
+// pruneStates forgets what was told of apps to which nothing is told any more,
+// those that are gone among them.
+func (s *Store) pruneStates(ctx context.Context) error {
+	db, end, err := s.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return db.Exec("DELETE FROM webhook_states WHERE app_id NOT IN (SELECT app_id FROM webhook_endpoints)").Error
 }
 
 // Backlog implements [webhooks.Store].

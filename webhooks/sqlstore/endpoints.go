@@ -158,6 +158,11 @@ func (s *Store) Endpoints(ctx context.Context, app tenants.AppID) ([]webhooks.En
 	return s.findEndpoints(ctx, "app_id = ?", string(app))
 }
 
+// TenantEndpoints implements [webhooks.Store].
+func (s *Store) TenantEndpoints(ctx context.Context, tenantID string) ([]webhooks.Endpoint, error) {
+	return s.findEndpoints(ctx, "tenant_id = ?", tenantID)
+}
+
 func (s *Store) findEndpoints(ctx context.Context, where string, args ...any) ([]webhooks.Endpoint, error) {
 	db, cancel := s.with(ctx)
 	defer cancel()
@@ -200,7 +205,14 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *webhooks.Endpoint, most i
 		if err != nil {
 			return err
 		}
+		before, err := siblings(tx, e)
+		if err != nil {
+			return err
+		}
 		if err := tx.Create(row).Error; err != nil {
+			return err
+		}
+		if err := forgetUntold(tx, before, e); err != nil {
 			return err
 		}
 		return tx.Exec(`INSERT INTO webhook_lanes (endpoint_id, app_id, tenant_id, holder, lease_until, served_at, failures)
@@ -223,16 +235,78 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e *webhooks.Endpoint) error 
 		if err := bump(tx); err != nil {
 			return err
 		}
+		before, err := siblings(tx, e)
+		if err != nil {
+			return err
+		}
 		done := tx.Model(&endpointRow{}).Where("id = ? AND revision = ?", e.ID, e.Revision).Select("*").Omit("id", "created_at").Updates(row)
 		if done.Error == nil && done.RowsAffected == 0 {
 			return tenants.ErrChanged
 		}
-		return done.Error
+		if done.Error != nil {
+			return done.Error
+		}
+		if err := settleLane(tx, before, e); err != nil {
+			return err
+		}
+		return forgetUntold(tx, before, e)
 	})
 	if err == nil {
 		e.Revision++
 	}
 	return failure("store a webhook endpoint", err)
+}
+
+// siblings are the endpoints of e's app as far as it matters what they want: as
+// they are before e is written.
+func siblings(tx *gorm.DB, e *webhooks.Endpoint) ([]webhooks.Endpoint, error) {
+	var rows []endpointRow
+	if err := tx.Select("id", "kinds", "status").Where("app_id = ?", string(e.App)).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	list := make([]webhooks.Endpoint, len(rows))
+	for i, row := range rows {
+		list[i] = webhooks.Endpoint{ID: row.ID, Kinds: kindsOf(row.Kinds), Status: webhooks.Status(row.Status)}
+	}
+	return list, nil
+}
+
+// settleLane makes an endpoint's queue fit its new status. What waits for a
+// disabled one is dead: there is nobody any more to send it to. One that was
+// stopped and is enabled again begins with a clean record, or the three days of
+// failures before it was repaired would pause it at its next one.
+func settleLane(tx *gorm.DB, before []webhooks.Endpoint, e *webhooks.Endpoint) error {
+	was := webhooks.Enabled
+	for i := range before {
+		if before[i].ID == e.ID {
+			was = before[i].Status
+		}
+	}
+	if e.Status == was {
+		return nil
+	}
+	switch e.Status {
+	case webhooks.Disabled:
+		return tx.Exec(`UPDATE webhook_deliveries SET status = 'dead', finished_at = ?, next_at = NULL,
+			reason = CASE WHEN reason = '' THEN 'the endpoint was disabled before it could be sent' ELSE reason END
+			WHERE endpoint_id = ? AND status = 'pending'`, e.UpdatedAt.UnixMilli(), e.ID).Error
+	case webhooks.Enabled:
+		return tx.Exec("UPDATE webhook_lanes SET failures = 0, failing_since = NULL WHERE endpoint_id = ?", e.ID).Error
+	}
+	return nil
+}
+
+// forgetUntold removes what was told of comings and goings that nobody has wanted
+// to hear of until e: meanwhile they may have gone unheard, and whoever comes
+// would be taken for somebody who never left.
+func forgetUntold(tx *gorm.DB, before []webhooks.Endpoint, e *webhooks.Endpoint) error {
+	for _, subject := range webhooks.NewSubjects(before, e) {
+		err := tx.Exec("DELETE FROM webhook_states WHERE app_id = ? AND subject LIKE ?", string(e.App), subject+"%").Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteEndpoint implements [webhooks.Store].

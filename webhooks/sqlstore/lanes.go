@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -59,19 +60,13 @@ func (s *Store) ClaimLanes(ctx context.Context, holder string, now time.Time, le
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	db, end, err := s.write(ctx)
+	taken, err := s.takeLanes(ctx, rows, holder, now, lease)
 	if err != nil {
 		return nil, failure("claim webhook deliveries", err)
 	}
-	defer end()
 	var lanes []webhooks.Lane
 	for _, row := range rows {
-		done := db.Exec("UPDATE webhook_lanes SET holder = ?, lease_until = ?, served_at = ? WHERE endpoint_id = ? AND lease_until <= ?",
-			holder, now.Add(lease).UnixMilli(), ms, row.EndpointID, ms)
-		if done.Error != nil {
-			return lanes, failure("claim webhook deliveries", done.Error)
-		}
-		if done.RowsAffected == 1 { // else another node was faster
+		if taken[row.EndpointID] {
 			lanes = append(lanes, webhooks.Lane{
 				EndpointID: row.EndpointID, App: tenants.AppID(row.AppID), TenantID: row.TenantID, Holder: holder,
 				Failures: row.Failures, FailingSince: timeOf(row.FailingSince),
@@ -79,6 +74,30 @@ func (s *Store) ClaimLanes(ctx context.Context, holder string, now time.Time, le
 		}
 	}
 	return lanes, nil
+}
+
+// takeLanes takes over those of which no other node was faster, in one
+// transaction, and in one order everywhere, so that nodes do not block each other.
+func (s *Store) takeLanes(ctx context.Context, rows []laneRow, holder string, now time.Time, lease time.Duration) (map[string]bool, error) {
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].EndpointID
+	}
+	slices.Sort(ids)
+	taken := make(map[string]bool, len(ids))
+	ms := now.UnixMilli()
+	err := s.transaction(ctx, func(tx *gorm.DB) error {
+		for _, id := range ids {
+			done := tx.Exec("UPDATE webhook_lanes SET holder = ?, lease_until = ?, served_at = ? WHERE endpoint_id = ? AND lease_until <= ?",
+				holder, now.Add(lease).UnixMilli(), ms, id, ms)
+			if done.Error != nil {
+				return done.Error
+			}
+			taken[id] = done.RowsAffected == 1
+		}
+		return nil
+	})
+	return taken, err
 }
 
 // DueDeliveries implements [webhooks.Store].

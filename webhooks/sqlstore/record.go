@@ -34,6 +34,10 @@ type stateRow struct {
 // TableName implements gorm's Tabler.
 func (stateRow) TableName() string { return "webhook_states" }
 
+func (row *stateRow) state() webhooks.State {
+	return webhooks.State{Seq: uint64(row.Seq), Due: timeOf(row.DueAt)} // #nosec G115 -- below 2^53
+}
+
 type cursorRow struct {
 	Log  string `gorm:"primaryKey"`
 	Last int64
@@ -67,7 +71,7 @@ func (t *recordTx) Cursor(log string) (uint64, error) {
 
 // SetCursor implements [webhooks.RecordTx].
 func (t *recordTx) SetCursor(log string, last uint64) error {
-	return t.db.Exec("UPDATE webhook_cursors SET last = ? WHERE log = ?", int64(last), log).Error // #nosec G115 -- below 2^53
+	return t.db.Exec("UPDATE webhook_cursors SET last = ? WHERE log = ?", int64(last), log).Error // #nosec G115 -- below 2^63
 }
 
 func (t *recordTx) where(k webhooks.StateKey) *gorm.DB {
@@ -80,32 +84,49 @@ func (t *recordTx) State(k webhooks.StateKey) (webhooks.State, bool, error) {
 	if err := t.where(k).Find(&rows).Error; err != nil || len(rows) == 0 {
 		return webhooks.State{}, false, err
 	}
-	return webhooks.State{Seq: uint64(rows[0].Seq), Due: timeOf(rows[0].DueAt)}, true, nil // #nosec G115 -- below 2^53
+	return rows[0].state(), true, nil
 }
 
 // PutState implements [webhooks.RecordTx].
 func (t *recordTx) PutState(k webhooks.StateKey, s webhooks.State) error {
-	row := stateRow{AppID: string(k.App), Channel: k.Channel, Subject: k.Subject, Seq: int64(s.Seq), DueAt: millis(s.Due)} // #nosec G115 -- below 2^53
-	return t.db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
+	// An app without endpoints, as one that is gone, has nothing to be told of and
+	// leaves nothing behind.
+	return t.db.Exec(`INSERT INTO webhook_states (app_id, channel, subject, seq, due_at)
+		SELECT ?, ?, ?, CAST(? AS BIGINT), CAST(? AS BIGINT) WHERE EXISTS (SELECT 1 FROM webhook_endpoints WHERE app_id = ?)
+		ON CONFLICT (app_id, channel, subject) DO UPDATE SET seq = excluded.seq, due_at = excluded.due_at`,
+		string(k.App), k.Channel, k.Subject, int64(s.Seq), millis(s.Due), string(k.App)).Error // #nosec G115 -- below 2^53
 }
 
+// duesRead is how many of the leaves that are due are looked at, for each that is
+// taken: some may be another node's to take.
+const duesRead = 4
+
 // TakeDue implements [webhooks.RecordTx].
-func (t *recordTx) TakeDue(now time.Time, limit int) ([]webhooks.Leave, error) {
+func (t *recordTx) TakeDue(now time.Time, limit int, over func(*webhooks.Leave) bool) ([]webhooks.Leave, error) {
 	var rows []stateRow
-	err := t.db.Where("due_at <= ?", now.UnixMilli()).Order("due_at").Limit(limit).Find(&rows).Error
+	err := t.db.Where("due_at <= ?", now.UnixMilli()).Order("due_at").Limit(limit * duesRead).Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
 	var taken []webhooks.Leave
 	for _, row := range rows {
-		k := webhooks.StateKey{App: tenants.AppID(row.AppID), Channel: row.Channel, Subject: row.Subject}
+		l := webhooks.Leave{
+			StateKey: webhooks.StateKey{App: tenants.AppID(row.AppID), Channel: row.Channel, Subject: row.Subject},
+			State:    row.state(),
+		}
+		if len(taken) == limit {
+			break
+		}
+		if !over(&l) {
+			continue
+		}
 		// Another node may have been faster, or they are back.
-		done := t.where(k).Where("due_at = ?", *row.DueAt).Delete(&stateRow{})
+		done := t.where(l.StateKey).Where("due_at = ?", *row.DueAt).Delete(&stateRow{})
 		if done.Error != nil {
 			return nil, done.Error
 		}
 		if done.RowsAffected == 1 {
-			taken = append(taken, webhooks.Leave{StateKey: k, Seq: uint64(row.Seq)}) // #nosec G115 -- below 2^53
+			taken = append(taken, l)
 		}
 	}
 	return taken, nil
@@ -113,19 +134,22 @@ func (t *recordTx) TakeDue(now time.Time, limit int) ([]webhooks.Leave, error) {
 
 // InsertDelivery implements [webhooks.RecordTx].
 func (t *recordTx) InsertDelivery(d *webhooks.Delivery) error {
-	d.ID = t.s.newID("whd", d.CreatedAt)
-	if err := t.db.Create(deliveryRowOf(d)).Error; err != nil {
+	there, err := dueInLane(t.db, d.EndpointID, d.NextAt)
+	if err != nil || !there {
 		return err
 	}
-	return dueInLane(t.db, d.EndpointID, d.NextAt)
+	d.ID = t.s.newID("whd", d.CreatedAt)
+	return t.db.Create(deliveryRowOf(d)).Error
 }
 
-// dueInLane makes a lane be looked at no later than at. It writes the row in any
-// case: the lock makes whoever finishes the lane see what is due.
-func dueInLane(tx *gorm.DB, endpointID string, at time.Time) error {
+// dueInLane makes a lane be looked at no later than at, and reports whether there
+// is one. It writes the row in any case: the lock makes whoever finishes the lane
+// see what is due.
+func dueInLane(tx *gorm.DB, endpointID string, at time.Time) (there bool, err error) {
 	ms := at.UnixMilli()
-	return tx.Exec("UPDATE webhook_lanes SET next_at = CASE WHEN next_at <= ? THEN next_at ELSE ? END WHERE endpoint_id = ?",
-		ms, ms, endpointID).Error
+	done := tx.Exec("UPDATE webhook_lanes SET next_at = CASE WHEN next_at <= ? THEN next_at ELSE ? END WHERE endpoint_id = ?",
+		ms, ms, endpointID)
+	return done.RowsAffected == 1, done.Error
 }
 
 // NextDue implements [webhooks.Store].

@@ -38,12 +38,34 @@ var sources = map[string]string{
 type Options struct {
 	Apps   int // the first so many of [pusher.Apps]
 	Buffer int // messages that may wait per connection in the naive server; 0 = melody's default
+	// Nodes of the product, joined by a Redis of their own; 0 = one, without.
+	Nodes int
+	// History makes channels whose name begins with kept- keep their last 1,000 events.
+	History bool
+}
+
+// Server is what was started for one run: the process that is loaded, and those
+// it works with.
+type Server struct {
+	*proc.Process
+	Metrics string        // address of its metrics; empty = it has none
+	Second  *proc.Process // the other node of two; nil = there is one
+	Redis   *proc.Process // what joins them
+}
+
+// Stop ends all of it, like [proc.Process.Stop].
+func (s *Server) Stop() {
+	for _, p := range []*proc.Process{s.Process, s.Second, s.Redis} {
+		if p != nil {
+			p.Stop()
+		}
+	}
 }
 
 // Set is a folder of built servers. Make one with [Build].
 type Set struct {
 	dir  string
-	data map[int]string // the product's prepared data folder, by number of apps
+	data map[Options]string // the product's prepared data folders
 	runs int
 }
 
@@ -65,16 +87,19 @@ func Build(ctx context.Context, dir string, names []string) (*Set, error) {
 			return nil, fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}
 	}
-	return &Set{dir: dir, data: map[int]string{}}, nil
+	return &Set{dir: dir, data: map[Options]string{}}, nil
 }
 
 // Start starts the contender name on a free loopback port.
-func (s *Set) Start(ctx context.Context, name string, o Options) (*proc.Process, error) {
+func (s *Set) Start(ctx context.Context, name string, o Options) (*Server, error) {
 	addr, err := proc.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	if name == Tidewire {
+	switch {
+	case name == Tidewire && o.Nodes > 0:
+		return s.startJoined(ctx, addr, o)
+	case name == Tidewire:
 		return s.startTidewire(ctx, addr, o)
 	}
 	apps := filepath.Join(s.dir, "apps-"+strconv.Itoa(o.Apps)+".json")
@@ -82,7 +107,11 @@ func (s *Set) Start(ctx context.Context, name string, o Options) (*proc.Process,
 		return nil, err
 	}
 	args := []string{"-listen", addr, "-apps", apps, "-buffer", strconv.Itoa(o.Buffer)}
-	return proc.Start(ctx, addr, filepath.Join(s.dir, name), args, plainEnv())
+	p, err := proc.Start(ctx, addr, filepath.Join(s.dir, name), args, plainEnv())
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Process: p}, nil
 }
 
 // plainEnv is the environment of every server: nothing that a developer's shell

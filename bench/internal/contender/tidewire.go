@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,25 +24,88 @@ const limits = `{"max_connections":0,"max_publishes_per_second":0,"max_presence_
 
 // startTidewire starts the product on its embedded default with everything else
 // as it comes, on a copy of a data folder made once.
-func (s *Set) startTidewire(ctx context.Context, addr string, o Options) (*proc.Process, error) {
-	prepared, err := s.prepare(ctx, o.Apps)
+func (s *Set) startTidewire(ctx context.Context, addr string, o Options) (*Server, error) {
+	data, err := s.folder(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := proc.FreeAddr()
+	return s.node(ctx, addr, data)
+}
+
+// startJoined starts one or two nodes that share a database and a Redis.
+func (s *Set) startJoined(ctx context.Context, addr string, o Options) (all *Server, err error) {
+	data, err := s.folder(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	at, err := proc.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	all = &Server{}
+	defer func() {
+		if err != nil {
+			all.Stop()
+		}
+	}()
+	if all.Redis, err = s.redis(ctx, at); err != nil {
+		return nil, err
+	}
+	joined := "TIDEWIRE_REDIS_URL=redis://" + at
+	first, err := s.node(ctx, addr, data, joined)
+	if err != nil {
+		return nil, err
+	}
+	all.Process, all.Metrics = first.Process, first.Metrics
+	if o.Nodes == 1 {
+		return all, nil
+	}
+	if at, err = proc.FreeAddr(); err != nil {
+		return nil, err
+	}
+	second, err := s.node(ctx, at, data, joined)
+	if err != nil {
+		return nil, err
+	}
+	all.Second = second.Process
+	return all, nil
+}
+
+// redis starts a server that writes nothing to the disk.
+func (s *Set) redis(ctx context.Context, addr string) (*proc.Process, error) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, fmt.Errorf("nodes are joined by a redis-server: %w", err)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	return proc.Start(ctx, addr, path, []string{"--port", port, "--bind", host, "--save", "", "--appendonly", "no", "--dir", s.dir}, plainEnv())
+}
+
+// folder is a copy of the data folder for o.
+func (s *Set) folder(ctx context.Context, o Options) (string, error) {
+	prepared, err := s.prepare(ctx, o)
+	if err != nil {
+		return "", err
 	}
 	s.runs++
 	data := filepath.Join(s.dir, "run-"+strconv.Itoa(s.runs))
 	if err := os.CopyFS(data, os.DirFS(prepared)); err != nil {
-		return nil, fmt.Errorf("copy the data folder: %w", err)
+		return "", fmt.Errorf("copy the data folder: %w", err)
 	}
-	if err := private(data); err != nil {
+	return data, private(data)
+}
+
+// node starts one process on a data folder and waits until it is ready.
+func (s *Set) node(ctx context.Context, addr, data string, more ...string) (*Server, error) {
+	metrics, err := proc.FreeAddr()
+	if err != nil {
 		return nil, err
 	}
 	env := append(platformEnv(data), "TIDEWIRE_LISTEN="+addr, "TIDEWIRE_METRICS_LISTEN="+metrics)
-	p, err := proc.Start(ctx, addr, filepath.Join(s.dir, Tidewire), []string{"serve"}, env)
+	p, err := proc.Start(ctx, addr, filepath.Join(s.dir, Tidewire), []string{"serve"}, append(env, more...))
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +113,7 @@ func (s *Set) startTidewire(ctx context.Context, addr string, o Options) (*proc.
 		p.Stop()
 		return nil, fmt.Errorf("%w\n%s", err, p.Log())
 	}
-	return p, nil
+	return &Server{Process: p, Metrics: metrics}, nil
 }
 
 // readyTimeout bounds the time from the first accepted connection to readiness.
@@ -84,28 +148,33 @@ func awaitReady(ctx context.Context, p *proc.Process) error {
 	}
 }
 
-// prepare makes a data folder with the first n apps, by the command an operator
+// prepare makes a data folder with the apps of o, by the command an operator
 // would use, and remembers it.
-func (s *Set) prepare(ctx context.Context, n int) (string, error) {
-	if dir, ok := s.data[n]; ok {
+func (s *Set) prepare(ctx context.Context, o Options) (string, error) {
+	o = Options{Apps: o.Apps, History: o.History} // nothing else matters here
+	if dir, ok := s.data[o]; ok {
 		return dir, nil
+	}
+	settings := "{}"
+	if o.History {
+		settings = `{"history":[{"pattern":"kept-*","max_messages":1000,"ttl_seconds":600}]}`
 	}
 	dir, err := os.MkdirTemp(s.dir, "data-") // readable by its owner only
 	if err != nil {
 		return "", fmt.Errorf("make the data folder: %w", err)
 	}
-	for i, app := range pusher.Apps(n) {
+	for i, app := range pusher.Apps(o.Apps) {
 		name := "bench-" + strconv.Itoa(i+1) // each app its own tenant: strangers to one another
 		create := exec.CommandContext(ctx, filepath.Join(s.dir, Tidewire), "apps", "create",
 			"--tenant", name, "--name", name, "--id", app.ID, "--key", app.Key, "--secret", app.Secret,
-			"--limits", limits, "--json")
+			"--limits", limits, "--settings", settings, "--json")
 		create.Env = platformEnv(dir)
 		create.Dir = s.dir // so that no configuration file is found
 		if out, err := create.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("create app %s: %w\n%s", app.ID, err, out)
 		}
 	}
-	s.data[n] = dir
+	s.data[o] = dir
 	return dir, nil
 }
 

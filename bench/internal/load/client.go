@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,6 +16,10 @@ import (
 type Subscription struct {
 	App     pusher.App
 	Channel string // a private- name is authorised with the app's secret
+
+	Serials bool   // ask to be told where the history stands
+	Resume  string // a serial to go on from, with Serials; anything but success ends the run
+	Serial  string // with Serials: where the subscription stood, once the client is ready
 }
 
 // How far a client has come.
@@ -46,8 +51,12 @@ const (
 const maxUpgrade = 8 << 10
 
 // upgradeRequest is what a browser would send, in the same amount of bytes.
-func upgradeRequest(addr, key string) []byte {
-	return []byte("GET /app/" + key + "?protocol=7&client=js&version=8.4.0&flash=false HTTP/1.1\r\n" +
+func upgradeRequest(addr, key string, serials bool) []byte {
+	query := "?protocol=7&client=js&version=8.4.0&flash=false"
+	if serials {
+		query += "&tidewire=1"
+	}
+	return []byte("GET /app/" + key + query + " HTTP/1.1\r\n" +
 		"Host: " + addr + "\r\n" +
 		"Connection: Upgrade\r\nPragma: no-cache\r\nCache-Control: no-cache\r\n" +
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) tidewire-bench\r\n" +
@@ -138,6 +147,9 @@ func (l *Loop) text(c *client, payload []byte, at int64) error {
 		c.state = stateSubscribing
 		return send(c.fd, appendMasked(nil, opText, subscribe(c.sub, id)))
 	case c.state == stateSubscribing && bytes.Contains(payload, []byte("pusher_internal:subscription_succeeded")):
+		if err := c.stands(payload); err != nil {
+			return err
+		}
 		c.state = stateReady
 		l.becameReady()
 	}
@@ -149,7 +161,32 @@ func subscribe(sub *Subscription, socketID string) []byte {
 	if strings.HasPrefix(sub.Channel, "private-") {
 		auth = pusher.ChannelAuth(sub.App, socketID, sub.Channel, "")
 	}
-	return []byte(`{"event":"pusher:subscribe","data":{"auth":"` + auth + `","channel":"` + sub.Channel + `"}}`)
+	resume := ""
+	if sub.Resume != "" {
+		resume = `,"resume":"` + sub.Resume + `"`
+	}
+	return []byte(`{"event":"pusher:subscribe","data":{"auth":"` + auth + `","channel":"` + sub.Channel + `"` + resume + `}}`)
+}
+
+// stands reads what a confirmation says of the history, if that was asked for.
+func (c *client) stands(confirmation []byte) error {
+	if !c.sub.Serials {
+		return nil
+	}
+	var f struct {
+		Tidewire struct {
+			Serial    string
+			Recovered bool
+		}
+	}
+	if err := json.Unmarshal(confirmation, &f); err != nil || f.Tidewire.Serial == "" {
+		return fmt.Errorf("confirmed without a serial: %s", confirmation)
+	}
+	if c.sub.Resume != "" && !f.Tidewire.Recovered {
+		return fmt.Errorf("not resumed: %s", confirmation)
+	}
+	c.sub.Serial = f.Tidewire.Serial
+	return nil
 }
 
 // socketID takes the id out of the greeting, whose data is JSON inside a string.

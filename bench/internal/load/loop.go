@@ -84,14 +84,18 @@ func NewLoop(addr string, inFlight int) (*Loop, error) {
 // Open connects one client per subscription and returns when all of them are
 // subscribed, or with the first failure.
 func (l *Loop) Open(ctx context.Context, subs []Subscription) error {
-	requests := map[string][]byte{}
+	type asked struct {
+		key     string
+		serials bool
+	}
+	requests := map[asked][]byte{}
 	for i := range subs {
 		if err := l.acquire(ctx); err != nil {
 			return err
 		}
-		key := subs[i].App.Key
+		key := asked{subs[i].App.Key, subs[i].Serials}
 		if requests[key] == nil {
-			requests[key] = upgradeRequest(l.addr.String(), key)
+			requests[key] = upgradeRequest(l.addr.String(), key.key, key.serials)
 		}
 		fd, err := dial(l.addr, i, requests[key])
 		if err != nil {

@@ -54,7 +54,7 @@ func (m *Member) greet(addr string, r *bufio.Reader) error {
 	if err := m.conn.SetReadDeadline(time.Now().Add(memberTimeout)); err != nil {
 		return err
 	}
-	if _, err := m.conn.Write(upgradeRequest(addr, m.app.Key)); err != nil {
+	if _, err := m.conn.Write(upgradeRequest(addr, m.app.Key, false)); err != nil {
 		return err
 	}
 	res, err := http.ReadResponse(r, nil)

@@ -11,6 +11,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"time"
 
 	"tidewire/bench/internal/contender"
@@ -32,19 +33,25 @@ type Scenario struct {
 
 // Env is one run: a server that just came up, and how much to do to it.
 type Env struct {
-	Server    *proc.Process
+	Server    *contender.Server
 	Contender string
 	Quick     bool // shorter phases and fewer connections
 }
 
-// All returns every scenario, in the order they run and print.
+// All returns every scenario, in the order they run and print. Those with a
+// Redis are left out where there is none.
 func All() []Scenario {
-	return []Scenario{
+	all := []Scenario{
 		fanout(), bursts(), burstsPosts(), saturated(),
 		manyApps(), manyChannels(),
 		presence(100), presence(1000),
 		idle(), idleOwn(), storm(), rest(),
+		kept(0), resume(0),
 	}
+	if _, err := exec.LookPath("redis-server"); err == nil {
+		all = append(all, kept(1), resume(1), twoNodes())
+	}
+	return all
 }
 
 // length is how long the measured phase of a run lasts.
@@ -66,26 +73,55 @@ func (e Env) scale(n int) int {
 // app is the one app of the scenarios that need no more.
 func app() pusher.App { return pusher.Apps(1)[0] }
 
-// meter reads the server's processor time between two moments.
+// meter reads the processor time of the server's nodes between two moments.
 type meter struct {
-	pid   int
+	nodes []*proc.Process
+	redis *proc.Process // may be nil
 	begin time.Duration
 	at    time.Time
+
+	redisBegin, redisUsed time.Duration // redisUsed is set by stop
 }
 
 func (e Env) meter() (*meter, error) {
-	cpu, err := proc.CPU(e.Server.PID)
+	m := &meter{nodes: []*proc.Process{e.Server.Process}, redis: e.Server.Redis}
+	if e.Server.Second != nil {
+		m.nodes = append(m.nodes, e.Server.Second)
+	}
+	if m.redis != nil {
+		var err error
+		if m.redisBegin, err = proc.CPU(m.redis.PID); err != nil {
+			return nil, err
+		}
+	}
+	cpu, err := m.cpu()
 	if err != nil {
 		return nil, err
 	}
-	return &meter{pid: e.Server.PID, begin: cpu, at: time.Now()}, nil
+	m.begin, m.at = cpu, time.Now()
+	return m, nil
+}
+
+func (m *meter) cpu() (sum time.Duration, err error) {
+	for _, p := range m.nodes {
+		cpu, err := proc.CPU(p.PID)
+		if err != nil {
+			return 0, err
+		}
+		sum += cpu
+	}
+	return sum, nil
 }
 
 // stop returns the processor time used since the meter was made and the time
 // that passed.
 func (m *meter) stop() (cpu, wall time.Duration, err error) {
 	wall = time.Since(m.at)
-	now, err := proc.CPU(m.pid)
+	now, err := m.cpu()
+	if err == nil && m.redis != nil {
+		m.redisUsed, err = proc.CPU(m.redis.PID)
+		m.redisUsed -= m.redisBegin
+	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("the server ended during the run: %w", err)
 	}

@@ -29,19 +29,24 @@ const (
 type traffic struct {
 	apps      int // each with the channels below
 	channels  int
-	listeners int // per channel, each a connection of its own
+	listeners int  // per channel, each a connection of its own
+	kept      bool // the channels keep their events
 
 	publishers int
-	batch      int // events per request; 0 = one, to /events
-	rate       int // requests per second; 0 = as fast as answers come
-	together   int // requests that are due at the same moment; 0 = one
-	waiting    int // closed loop only: deliveries per listener of a channel that may be outstanding
+	batch      int  // events per request; 0 = one, to /events
+	rate       int  // requests per second; 0 = as fast as answers come
+	together   int  // requests that are due at the same moment; 0 = one
+	waiting    int  // closed loop only: deliveries per listener of a channel that may be outstanding
+	across     bool // the listeners are on the second node, the publishers on the first
 }
 
 func (t traffic) targets() (targets []load.Target, subs []load.Subscription) {
 	for _, a := range pusher.Apps(t.apps) {
 		for c := range t.channels {
 			name := fmt.Sprintf("room-%d", c)
+			if t.kept {
+				name = fmt.Sprintf("kept-%d", c)
+			}
 			targets = append(targets, load.Target{App: a, Channel: name, Listeners: t.listeners})
 			for range t.listeners {
 				subs = append(subs, load.Subscription{App: a, Channel: name})
@@ -54,7 +59,11 @@ func (t traffic) targets() (targets []load.Target, subs []load.Subscription) {
 // run is one run against one server.
 func (t traffic) run(ctx context.Context, e Env) (map[string]float64, error) {
 	targets, subs := t.targets()
-	loop, err := load.NewLoop(e.Server.Addr, inFlight)
+	listenAt := e.Server.Addr
+	if t.across {
+		listenAt = e.Server.Second.Addr
+	}
+	loop, err := load.NewLoop(listenAt, inFlight)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +97,11 @@ func (t traffic) run(ctx context.Context, e Env) (map[string]float64, error) {
 		return nil, err
 	}
 	stats := loop.Stats()
-	return figures(sent, &stats, cpu, wall)
+	f, err := figures(sent, &stats, cpu, wall)
+	if err == nil && m.redis != nil {
+		f["redis_cpu_s_per_100k_publishes"] = m.redisUsed.Seconds() / float64(sent.Events) * 1e5
+	}
+	return f, err
 }
 
 func (t traffic) publish(ctx context.Context, g *load.Group, l *load.Loop, d time.Duration) (*load.Sent, error) {

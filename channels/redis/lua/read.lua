@@ -1,11 +1,12 @@
--- Reads a run of events. ARGV[5] is "1" for backwards, then after, before,
+-- Reads a run of events. ARGV[7] is "1" for backwards, then after, before,
 -- since, until, the most events and the most bytes; 0 is no bound.
-local after, before, since, till = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local limit, bytes = tonumber(ARGV[10]), tonumber(ARGV[11])
+local after, before, since, till = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local limit, bytes = tonumber(ARGV[12]), tonumber(ARGV[13])
 
-local epoch, offset, _, _, new = head()
-if new then return {'', 0, 1, 0} end
-expire()
+local epoch, offset, _, base, new = head()
+if new then return {'', 0, 0, 1, 0} end
+local freed = expire()
+if freed > 0 then weigh(channel, math.max(weight() - freed, 0)) end
 local oldest = offset + 1 - redis.call('LLEN', kept)
 if oldest <= offset and place(redis.call('LINDEX', kept, 0)) ~= oldest then -- not written by us
 	redis.call('DEL', kept)
@@ -28,14 +29,15 @@ if since > 0 then from = bound(from, to, since) end
 if till > 0 then to = bound(from, to, till + 1) - 1 end
 
 local CHUNK = 64
-local found, size = {epoch, number(offset), number(oldest), 0}, 0
+local found, size = {epoch, number(offset), number(base), number(oldest), 0}, 0
+local ABOUT = #found
 local step = 1
-if ARGV[5] == '1' then step, from, to = -1, to, from end
+if ARGV[7] == '1' then step, from, to = -1, to, from end
 
 local function take(event)
 	size = size + #event
-	if #found - 4 >= limit or (bytes > 0 and size > bytes and #found > 4) then
-		found[4] = 1
+	if #found - ABOUT >= limit or (bytes > 0 and size > bytes and #found > ABOUT) then
+		found[ABOUT] = 1
 		return false
 	end
 	found[#found + 1] = event

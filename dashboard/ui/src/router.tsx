@@ -37,10 +37,15 @@ const app = createRoute({ getParentRoute: () => shell, path: "apps/$app" });
 const appPages = [
   createRoute({ getParentRoute: () => app, path: "/", component: lazyRouteComponent(() => import("./pages/app/overview"), "Overview") }),
   createRoute({ getParentRoute: () => app, path: "start", component: lazyRouteComponent(() => import("./pages/app/start"), "Start") }),
+  createRoute({ getParentRoute: () => app, path: "console", component: lazyRouteComponent(() => import("./console/console"), "Console") }),
   createRoute({ getParentRoute: () => app, path: "channels", component: lazyRouteComponent(() => import("./pages/app/channels"), "Channels") }),
   createRoute({ getParentRoute: () => app, path: "connections", component: lazyRouteComponent(() => import("./pages/app/connections"), "Connections") }),
   createRoute({ getParentRoute: () => app, path: "send", component: lazyRouteComponent(() => import("./pages/app/send"), "Send") }),
+  createRoute({ getParentRoute: () => app, path: "webhooks", component: lazyRouteComponent(() => import("./pages/webhooks/list"), "Webhooks") }),
+  createRoute({ getParentRoute: () => app, path: "webhooks/$webhook", component: lazyRouteComponent(() => import("./pages/webhooks/endpoint"), "Endpoint") }),
+  createRoute({ getParentRoute: () => app, path: "webhooks/$webhook/deliveries/$delivery", component: lazyRouteComponent(() => import("./pages/webhooks/delivery"), "DeliveryPage") }),
   createRoute({ getParentRoute: () => app, path: "keys", component: lazyRouteComponent(() => import("./pages/app/keys"), "Keys") }),
+  createRoute({ getParentRoute: () => app, path: "jwt", component: lazyRouteComponent(() => import("./pages/app/jwt"), "JWT") }),
   createRoute({ getParentRoute: () => app, path: "settings", component: lazyRouteComponent(() => import("./pages/app/settings"), "Settings") }),
   createRoute({ getParentRoute: () => app, path: "limits", component: lazyRouteComponent(() => import("./pages/app/limits"), "Limits") }),
 ];

@@ -10,7 +10,7 @@ import { createServer } from "@tidewire/client/server";
 
 export const names = ["chat", "rooms", "prices", "metrics", "notifications", "jwt"];
 
-const app = { appId: "1002", key: "examples-key", secret: "examples-secret" };
+export const app = { appId: "1002", key: "examples-key", secret: "examples-secret" };
 export const jwt = { issuer: "https://examples.test", audience: "examples", secret: "a secret of 32 bytes for examples" };
 const settings = {
   client_events: true,
@@ -77,7 +77,8 @@ export async function serveExamples({ url, publicUrl = url, port = 5173 }) {
 
 const MAX_BODY = 64 * 1024;
 
-async function toRequest(req) {
+/** What Node's web server got, as a Request. */
+export async function toRequest(req) {
   const chunks = [];
   let size = 0;
   for await (const chunk of req) if ((size += chunk.length) <= MAX_BODY) chunks.push(chunk);

@@ -1,7 +1,7 @@
 /**
  * The client of Tidewire.
  *
- * @packageDocumentation
+ * @module client
  */
 export { createClient } from "./client.js";
 export { TidewireError, type ErrorCode } from "./errors.js";

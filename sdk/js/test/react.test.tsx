@@ -1,10 +1,10 @@
 // @vitest-environment jsdom
-import { StrictMode, act, useState, type ReactNode } from "react";
+import { StrictMode, act, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Client } from "@tidewire/client";
-import { TidewireProvider, useChannel, useConnectionState, useEvent, useGap, useLatestEvent, usePresence, useTrigger } from "@tidewire/client/react";
+import { TidewireProvider, useChannel, useConnectionState, useGap, useLatestEvent, usePresence, useTrigger } from "@tidewire/client/react";
 import { setup } from "./helpers.js";
 
 declare global {
@@ -32,43 +32,6 @@ const render = async (client: Client, children: ReactNode) => {
 };
 
 describe("hooks", () => {
-  it("StrictMode double mount: one subscription, none left behind", async () => {
-    const { server, client } = setup();
-    function View() {
-      const { state } = useChannel("a");
-      const last = useLatestEvent("a", "x");
-      return <p>{`${state} ${last ?? "nothing"}`}</p>;
-    }
-    await render(client, <StrictMode><View /></StrictMode>);
-    expect(server.count("pusher:subscribe")).toBe(1);
-    expect(box.textContent).toBe("subscribed nothing");
-    await act(async () => server.publish("a", "x", "hello"));
-    expect(box.textContent).toBe("subscribed hello");
-    await render(client, null);
-    await pass(1_100);
-    expect(server.count("pusher:unsubscribe")).toBe(1);
-    expect(server.count("pusher:subscribe")).toBe(1);
-  });
-
-  it("1,000 re-renders: nothing is subscribed anew, and the newest handler is called", async () => {
-    const { server, client } = setup();
-    let again = (_n: number) => {};
-    const got: string[] = [];
-    function View() {
-      const [n, setN] = useState(0);
-      again = setN;
-      useEvent("a", "x", (data) => got.push(`${n}:${data}`), { rewind: n + 1 });
-      return null;
-    }
-    await render(client, <View />);
-    for (let n = 1; n <= 1000; n++) await act(async () => again(n));
-    await act(async () => server.publish("a", "x", 1));
-    expect(got).toEqual(["1000:1"]);
-    expect(server.count("pusher:subscribe")).toBe(1);
-    expect(server.count("pusher:unsubscribe")).toBe(0);
-    expect(server.sockets).toHaveLength(1);
-  });
-
   it("follows the name, and null is no channel", async () => {
     const { server, client } = setup();
     function View({ name }: { name: string | null }) {

@@ -14,7 +14,7 @@ export async function openTabs() {
     ],
   });
   const context = await browser.newContext();
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000);
   keep({ disconnect: () => context.close() });
   return context;
 }

@@ -18,7 +18,7 @@ export const config = JSON.parse(TIDEWIRE_TEST);
 export const { main, other } = config.apps;
 
 /** How long anything may take, in milliseconds, on a machine that is busy. */
-const patience = 20_000;
+const patience = 60_000;
 
 /** within settles like promise, or fails after the patience and says what was missing. */
 export function within(promise, what, ms = patience) {
@@ -185,10 +185,10 @@ export async function refused(promise) {
 let failures = 0;
 
 /** test runs one feature, ends its clients and says how it went. */
-export async function test(name, run) {
+export async function test(name, run, ms = 3 * patience) {
   const start = performance.now();
   try {
-    await within(run(), `end of the test`, 3 * patience);
+    await within(run(), `end of the test`, ms);
     console.log(`ok - ${name} (${Math.round(performance.now() - start)} ms)`);
   } catch (error) {
     failures += 1;

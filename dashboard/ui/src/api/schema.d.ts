@@ -125,6 +125,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/{app}/console": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A ticket for the live console, for one connection */
+        post: operations["console.open"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{app}/disable": {
         parameters: {
             query?: never;
@@ -170,6 +187,23 @@ export interface paths {
         put?: never;
         /** Publish an event, as the app's server would */
         post: operations["events.publish"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/explain-signature": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a signature should have been made of, and what is wrong with one */
+        post: operations["console.explain"];
         delete?: never;
         options?: never;
         head?: never;
@@ -274,6 +308,58 @@ export interface paths {
         get: operations["usage.app"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The webhook endpoints of an app */
+        get: operations["webhooks.list"];
+        put?: never;
+        /** Make a webhook endpoint; its secret is shown this once */
+        post: operations["webhooks.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{delivery}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A delivery with every attempt */
+        get: operations["deliveries.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{delivery}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a finished delivery again, under its id */
+        post: operations["deliveries.replay"];
         delete?: never;
         options?: never;
         head?: never;
@@ -954,6 +1040,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks/{webhook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A webhook endpoint */
+        get: operations["webhooks.get"];
+        put?: never;
+        post?: never;
+        /** Delete a webhook endpoint with its deliveries */
+        delete: operations["webhooks.delete"];
+        options?: never;
+        head?: never;
+        /** Change, pause or resume a webhook endpoint */
+        patch: operations["webhooks.update"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The deliveries of an endpoint, the newest first */
+        get: operations["deliveries.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send finished deliveries of a range again, under their ids */
+        post: operations["deliveries.replay_range"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give an endpoint a new secret; the old one signs beside it for a while */
+        post: operations["webhooks.rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a made-up event, once */
+        post: operations["webhooks.test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1011,6 +1184,18 @@ export interface components {
         Applied: {
             applied: components["schemas"]["Plan"][];
         };
+        Attempt: {
+            address?: string;
+            /** Format: date-time */
+            at: string;
+            http_status?: number;
+            number: number;
+            reason?: string;
+            request_head: string;
+            response_body?: string;
+            response_head?: string;
+            took_ms: number;
+        };
         AuditEntry: {
             action: string;
             actor_id: string;
@@ -1067,14 +1252,76 @@ export interface components {
             socket_id: string;
             user_id?: string;
         };
+        Delivery: {
+            app_id: string;
+            attempts: number;
+            /** Format: date-time */
+            created_at: string;
+            event_count: number;
+            events: string[];
+            /** Format: date-time */
+            finished_at?: string;
+            http_status?: number;
+            id: string;
+            /** Format: date-time */
+            next_attempt_at?: string;
+            reason?: string;
+            replays: number;
+            status: string;
+            test: boolean;
+            webhook_id: string;
+        };
+        DeliveryDetail: {
+            app_id: string;
+            attempts: number;
+            /** Format: date-time */
+            created_at: string;
+            event_count: number;
+            events: string[];
+            /** Format: date-time */
+            finished_at?: string;
+            http_status?: number;
+            id: string;
+            log: components["schemas"]["Attempt"][];
+            /** Format: date-time */
+            next_attempt_at?: string;
+            payload?: unknown;
+            reason?: string;
+            replays: number;
+            status: string;
+            test: boolean;
+            webhook_id: string;
+        };
         EmailBody: {
             email: string;
+        };
+        Explain: {
+            expected: string;
+            findings: components["schemas"]["Finding"][];
+            key: string;
+            ok: boolean;
+        };
+        ExplainBody: {
+            auth?: string;
+            body?: string;
+            channel?: string;
+            channel_data?: string;
+            method?: string;
+            path?: string;
+            query?: string;
+            socket_id?: string;
+            user_data?: string;
         };
         FieldError: {
             code: string;
             detail: string;
             parameter?: string;
             pointer?: string;
+        };
+        Finding: {
+            code: string;
+            remedy: string;
+            text: string;
         };
         HistoryRule: {
             max_messages: number;
@@ -1258,6 +1505,16 @@ export interface components {
             name?: string;
             operator?: boolean;
         };
+        NewWebhookBody: {
+            batching?: boolean;
+            channels?: string[];
+            events?: string[];
+            headers?: {
+                [key: string]: string;
+            };
+            keep_bodies?: boolean;
+            url: string;
+        };
         Node: {
             connections: number;
             name: string;
@@ -1266,6 +1523,9 @@ export interface components {
         };
         Nodes: {
             nodes: components["schemas"]["Node"][];
+        };
+        OpenBody: {
+            socket_id: string;
         };
         OperatorUsage: {
             /** Format: date-time */
@@ -1354,6 +1614,16 @@ export interface components {
         ReasonBody: {
             reason: string;
         };
+        ReplayRangeBody: {
+            /** Format: date-time */
+            from?: string;
+            status?: string;
+            /** Format: date-time */
+            to?: string;
+        };
+        Replayed: {
+            replayed: number;
+        };
         ResetBody: {
             password: string;
             token: string;
@@ -1377,6 +1647,9 @@ export interface components {
             role: "owner" | "admin" | "developer" | "viewer";
         };
         RotateBody: {
+            overlap_seconds?: number;
+        };
+        RotateSecretBody: {
             overlap_seconds?: number;
         };
         Rotated: {
@@ -1462,6 +1735,14 @@ export interface components {
         TerminateBody: {
             user_id: string;
         };
+        Ticket: {
+            auth: string;
+            channel: string;
+            /** Format: date-time */
+            expires_at: string;
+            key: string;
+            path: string;
+        };
         Token: {
             apps: string[];
             /** Format: date-time */
@@ -1531,6 +1812,60 @@ export interface components {
             terms_version?: string;
             /** Format: date-time */
             verified_at?: string;
+        };
+        Webhook: {
+            app_id: string;
+            batching: boolean;
+            channels: string[];
+            /** Format: date-time */
+            created_at: string;
+            events: string[];
+            headers: {
+                [key: string]: string;
+            };
+            id: string;
+            keep_bodies: boolean;
+            /** Format: date-time */
+            previous_secret_until?: string;
+            revision: number;
+            status: string;
+            status_reason?: string;
+            /** Format: date-time */
+            updated_at: string;
+            url: string;
+        };
+        WebhookBody: {
+            batching?: boolean;
+            channels?: string[];
+            events?: string[];
+            headers?: {
+                [key: string]: string;
+            };
+            keep_bodies?: boolean;
+            paused?: boolean;
+            url?: string;
+        };
+        WebhookSecret: {
+            app_id: string;
+            batching: boolean;
+            channels: string[];
+            /** Format: date-time */
+            created_at: string;
+            events: string[];
+            headers: {
+                [key: string]: string;
+            };
+            id: string;
+            keep_bodies: boolean;
+            /** Format: date-time */
+            previous_secret_until?: string;
+            revision: number;
+            secret: string;
+            status: string;
+            status_reason?: string;
+            /** Format: date-time */
+            updated_at: string;
+            url: string;
         };
     };
     responses: never;
@@ -1855,6 +2190,45 @@ export interface operations {
             };
         };
     };
+    "console.open": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "apps.disable": {
         parameters: {
             query?: never;
@@ -1957,6 +2331,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Published"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "console.explain": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ExplainBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explain"];
                 };
             };
             /** @description Refused: see code and detail */
@@ -2266,6 +2679,154 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.list": {
+        parameters: {
+            query?: {
+                /** @description how many at most, 1 to 100; 50 if left out */
+                limit?: number;
+                /** @description next_cursor of the page before; the first page if left out */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Webhook"][];
+                        has_more: boolean;
+                        next_cursor?: string;
+                    };
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+                /** @description the ETag of the state the change is meant for */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhookBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "deliveries.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryDetail"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "deliveries.replay": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
                 };
             };
             /** @description Refused: see code and detail */
@@ -4040,6 +4601,258 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the ETag of the state the change is meant for */
+                "If-Match"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["WebhookBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "deliveries.list": {
+        parameters: {
+            query?: {
+                /** @description only those that are pending, delivered or dead */
+                status?: string;
+                /** @description how many at most, 1 to 100; 50 if left out */
+                limit?: number;
+                /** @description next_cursor of the page before; the first page if left out */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Delivery"][];
+                        has_more: boolean;
+                        next_cursor?: string;
+                    };
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "deliveries.replay_range": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReplayRangeBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replayed"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.rotate": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotateSecretBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webhooks.test": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
                 };
             };
             /** @description Refused: see code and detail */

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Navigate, Outlet, useLocation, useParams } from "@tanstack/react-router";
+import { Navigate, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
 import { Menu } from "lucide-react";
 import { useEffect, useState } from "react";
 import { ApiError } from "../api/client";
@@ -28,7 +28,7 @@ export function Shell() {
 
   if (me.error instanceof ApiError && me.error.status === 401) {
     const next = location.pathname.replace(/^\/dashboard/, "") + location.searchStr;
-    return <Navigate to="/sign-in" search={next === "/" || next === "" ? {} : { next }} replace />;
+    return <ToSignIn next={next === "/" || next === "" ? undefined : next} />;
   }
   if (!me.data) {
     return (
@@ -54,6 +54,14 @@ export function Shell() {
       </main>
     </div>
   );
+}
+
+/** Goes once: on its way the address is the one of signing in already, which is nowhere to come back to. */
+function ToSignIn(props: { next?: string }) {
+  const navigate = useNavigate();
+  const [search] = useState(props.next === undefined ? {} : { next: props.next });
+  useEffect(() => void navigate({ to: "/sign-in", search, replace: true }), [navigate, search]);
+  return <main className="main"><Loading lines={6} height={32} /></main>;
 }
 
 /** The start leads to the apps of the tenant that was last looked at. */

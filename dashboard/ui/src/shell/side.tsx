@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import {
-  Activity, Cable, ChartColumn, Gauge, Hash, KeyRound, LayoutGrid, LogOut, ScrollText, Send, Server,
-  Settings2, SlidersHorizontal, Sparkles, Ticket, UserRound, Users, type LucideIcon,
+  Activity, Cable, ChartColumn, Gauge, Hash, IdCard, KeyRound, LayoutGrid, LogOut, ScrollText, Send, Server,
+  Settings2, SlidersHorizontal, Sparkles, SquareTerminal, Ticket, UserRound, Users, Webhook, type LucideIcon,
 } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { api, ask, type Schemas } from "../api/client";
@@ -65,10 +65,13 @@ function AppNav({ app }: { app: Schemas["App"] }) {
       <span className="nav-title">{app.name}</span>
       <Item to={at} exact icon={Activity}>Overview</Item>
       <Item to={`${at}/start`} icon={Sparkles}>Getting started</Item>
+      {may.develop && <Item to={`${at}/console`} icon={SquareTerminal}>Live console</Item>}
       {may.develop && <Item to={`${at}/channels`} icon={Hash}>Channels</Item>}
       {may.develop && <Item to={`${at}/connections`} icon={Cable}>Connections</Item>}
       {may.develop && <Item to={`${at}/send`} icon={Send}>Send an event</Item>}
+      <Item to={`${at}/webhooks`} icon={Webhook}>Webhooks</Item>
       <Item to={`${at}/keys`} icon={KeyRound}>Keys</Item>
+      <Item to={`${at}/jwt`} icon={IdCard}>User tokens</Item>
       <Item to={`${at}/settings`} icon={SlidersHorizontal}>Settings</Item>
       <Item to={`${at}/limits`} icon={Gauge}>Limits</Item>
     </div>

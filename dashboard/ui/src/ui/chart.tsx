@@ -30,12 +30,14 @@ export function Chart(props: { label: string; points: Point[]; limit?: number; d
       <div className="chart-times" aria-hidden>
         {ends(points).map((p) => <span key={p.at}>{stamp(p.at, props.daily)}</span>)}
       </div>
-      <table className="visually-hidden">
-        <caption>{props.label}</caption>
-        <tbody>
-          {points.map((p) => <tr key={p.at}><th scope="row">{stamp(p.at, props.daily)}</th><td>{number(p.value)}</td></tr>)}
-        </tbody>
-      </table>
+      <div className="visually-hidden">
+        <table>
+          <caption>{props.label}</caption>
+          <tbody>
+            {points.map((p) => <tr key={p.at}><th scope="row">{stamp(p.at, props.daily)}</th><td>{number(p.value)}</td></tr>)}
+          </tbody>
+        </table>
+      </div>
     </figure>
   );
 }

@@ -187,10 +187,10 @@ export function Remote<T>(props: {
 }
 
 /** Local time; UTC when pointed at. */
-export function Time(props: { at?: string; ago?: boolean }) {
+export function Time(props: { at?: string; seconds?: boolean }) {
   if (!props.at || props.at.startsWith("0001")) return <span className="muted">never</span>;
   const at = new Date(props.at);
-  const local = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const local = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: props.seconds ? "medium" : "short" });
   return <time className="nowrap" dateTime={props.at} title={at.toISOString().replace("T", " ").slice(0, 19) + " UTC"}>{local}</time>;
 }
 

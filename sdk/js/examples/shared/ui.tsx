@@ -77,12 +77,17 @@ export function Composer(props: { label: string; onSend: (text: string) => Promi
   );
 }
 
-/** A list that follows its end. */
+/** A list that follows its end, also when a phone turns or its keyboard comes. */
 export function Messages(props: { count: number; children: ReactNode }) {
   const list = useRef<HTMLOListElement>(null);
   useEffect(() => {
+    const element = list.current as HTMLOListElement;
     // In braces: scrollTo returns a promise in newer browsers, and React would take it for the clean-up.
-    list.current?.scrollTo({ top: list.current.scrollHeight });
+    const follow = () => { element.scrollTo({ top: element.scrollHeight }); };
+    follow();
+    const resized = new ResizeObserver(follow);
+    resized.observe(element);
+    return () => resized.disconnect();
   }, [props.count]);
   return <ol className="list" aria-label="Messages" ref={list}>{props.children}</ol>;
 }

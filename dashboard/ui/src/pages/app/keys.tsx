@@ -5,10 +5,9 @@ import { useState } from "react";
 import { api, ask, type Schemas } from "../../api/client";
 import { appQuery, useMay, whole } from "../../api/queries";
 import { ConfirmDialog, FormDialog, SecretDialog } from "../../ui/dialog";
+import { overlaps } from "../../ui/overlaps";
 import { Badge, Button, Card, CopyButton, Empty, ErrorBox, Page, Remote, SelectField, Time } from "../../ui/parts";
 import { done } from "../../ui/toasts";
-
-const overlaps = [["0", "End it now"], ["3600", "One hour"], ["86400", "One day"], ["604800", "One week"]] as const;
 
 export function Keys() {
   const { app = "" } = useParams({ strict: false });

@@ -1,6 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { api, ask } from "../../api/client";
-import { Card, compact, Empty, number, Remote, Time } from "../../ui/parts";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+import { api, ask, type Schemas } from "../../api/client";
+import { Button, Card, compact, Empty, number, Remote, Time } from "../../ui/parts";
+import { PlanForm } from "./plan";
 
 export function Nodes() {
   const nodes = useQuery({ queryKey: ["operator", "nodes"], queryFn: () => ask(api.GET("/api/v1/operator/nodes")), refetchInterval: 5000 });
@@ -27,23 +30,27 @@ export const plansQuery = {
 
 export function Plans() {
   const plans = useQuery(plansQuery);
+  const [editing, setEditing] = useState<Schemas["Plan"] | "new">();
   const cell = (n: number) => <td className="right num">{n > 0 ? compact(n) : "ceiling"}</td>;
   return (
     <Remote query={plans} height={44}>
       {({ data: list }) => (
         <Card flush>
+          <div className="card-head"><h2>Plans</h2><Button kind="primary" onClick={() => setEditing("new")}><Plus size={16} aria-hidden /> New plan</Button></div>
           <div className="table-wrap">
             <table>
-              <thead><tr><th>Plan</th><th className="right">Apps</th><th className="right">Connections</th><th className="right">Messages a day</th><th className="right">Publishes a second</th><th className="right">Members</th></tr></thead>
+              <thead><tr><th>Plan</th><th className="right">Apps</th><th className="right">Connections</th><th className="right">Messages a day</th><th className="right">Publishes a second</th><th className="right">Members</th><th><span className="visually-hidden">Actions</span></th></tr></thead>
               <tbody>{list.map((p) => (
                 <tr key={p.name}>
                   <td>{p.name} <span className="muted small">version {p.version}</span></td>
                   {cell(p.max_apps)}{cell(p.max_connections)}{cell(p.max_messages_per_day)}{cell(p.max_publishes_per_second)}{cell(p.max_members)}
+                  <td className="end"><Button onClick={() => setEditing(p)} aria-label={`Edit plan ${p.name}`}>Edit</Button></td>
                 </tr>
               ))}</tbody>
             </table>
           </div>
-          <div className="list-end muted small">Change plans from a file with <code>platform plans apply</code>.</div>
+          <div className="list-end muted small">A file does it too: <code>platform plans apply</code>.</div>
+          {editing && <PlanForm of={editing === "new" ? undefined : editing} onClose={() => setEditing(undefined)} />}
         </Card>
       )}
     </Remote>

@@ -22,6 +22,7 @@ export function Team() {
   const client = useQueryClient();
   const [inviting, setInviting] = useState(false);
   const [removing, setRemoving] = useState<Schemas["Member"]>();
+  const [successor, setSuccessor] = useState<Schemas["Member"]>();
   const path = { tenant };
   const members = useQuery({
     queryKey: ["tenant", tenant, "members"],
@@ -38,6 +39,10 @@ export function Team() {
     mutationFn: (user: string) => ask(api.DELETE("/api/v1/tenants/{tenant}/members/{user}", { params: { path: { tenant, user } } })),
     onSuccess: async () => (setRemoving(undefined), done("Removed."), client.invalidateQueries()),
   });
+  const transfer = useMutation({
+    mutationFn: (user_id: string) => ask(api.POST("/api/v1/tenants/{tenant}/ownership", { params: { path }, body: { user_id } })),
+    onSuccess: async () => (setSuccessor(undefined), done("The tenant has a new owner. You are admin."), client.invalidateQueries()),
+  });
   const invite = may.admin && <Button kind="primary" onClick={() => setInviting(true)}><UserPlus size={16} aria-hidden /> Invite</Button>;
   return (
     <Page title="Team" about="Who works on the apps of this tenant, and what they may do." actions={invite}>
@@ -47,7 +52,7 @@ export function Team() {
             <div className="table-wrap">
               <table>
                 <thead><tr><th>Person</th><th>Role</th><th>Since</th><th><span className="visually-hidden">Actions</span></th></tr></thead>
-                <tbody>{list.map((m) => <MemberRow key={m.user_id} of={m} admin={may.admin} onRole={(role) => setRole.mutate({ user: m.user_id, role })} onRemove={() => setRemoving(m)} />)}</tbody>
+                <tbody>{list.map((m) => <MemberRow key={m.user_id} of={m} admin={may.admin} onSucceed={may.own ? () => setSuccessor(m) : undefined} onRole={(role) => setRole.mutate({ user: m.user_id, role })} onRemove={() => setRemoving(m)} />)}</tbody>
               </table>
             </div>
           </Card>
@@ -55,6 +60,11 @@ export function Team() {
       </Remote>
       <Invitations tenant={tenant} admin={may.admin} />
       {inviting && <Invite tenant={tenant} onClose={() => setInviting(false)} onDone={() => (setInviting(false), void refresh())} />}
+      {successor && (
+        <ConfirmDialog title="Transfer the ownership" submit="Make them owner" name={successor.email} busy={transfer.isPending} error={transfer.error} onConfirm={() => transfer.mutate(successor.user_id)} onClose={() => setSuccessor(undefined)}>
+          {successor.name || successor.email} becomes owner, with the right to close this tenant, and you become admin. Only they can give it back.
+        </ConfirmDialog>
+      )}
       {removing && (
         <ConfirmDialog title="Remove a member" submit="Remove" name={removing.email} busy={remove.isPending} error={remove.error} onConfirm={() => remove.mutate(removing.user_id)} onClose={() => setRemoving(undefined)}>
           {removing.name || removing.email} loses access to every app of this tenant at once.
@@ -64,7 +74,7 @@ export function Team() {
   );
 }
 
-function MemberRow(props: { of: Schemas["Member"]; admin: boolean; onRole: (r: Role) => void; onRemove: () => void }) {
+function MemberRow(props: { of: Schemas["Member"]; admin: boolean; onSucceed?: () => void; onRole: (r: Role) => void; onRemove: () => void }) {
   const { data: me } = useQuery(meQuery);
   const m = props.of;
   const self = me?.user?.id === m.user_id;
@@ -79,7 +89,12 @@ function MemberRow(props: { of: Schemas["Member"]; admin: boolean; onRole: (r: R
         ) : <Badge tone={m.role === "owner" ? "accent" : undefined}>{m.role}</Badge>}
       </td>
       <td><Time at={m.created_at} /></td>
-      <td className="end">{(props.admin || self) && m.role !== "owner" && <Button onClick={props.onRemove}>{self ? "Leave" : "Remove"}</Button>}</td>
+      <td className="end">
+        <span className="row">
+          {props.onSucceed && !self && m.role !== "owner" && <Button onClick={props.onSucceed}>Make owner</Button>}
+          {(props.admin || self) && m.role !== "owner" && <Button onClick={props.onRemove}>{self ? "Leave" : "Remove"}</Button>}
+        </span>
+      </td>
     </tr>
   );
 }
