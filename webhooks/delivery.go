@@ -25,22 +25,25 @@ const (
 type Delivery struct {
 	ID         string // what the receiver knows it by, in every attempt
 	EndpointID string
-	App        tenants.AppID
-	TenantID   string
-	Status     DeliveryStatus
-	Events     json.RawMessage // a JSON array; empty once it is not kept
-	EventCount int
-	Kinds      []Kind // of the events, each once
-	Test       bool   // sent by hand
-	Attempts   int    // over all replays
-	Tries      int    // since it was made or last replayed
-	Replays    int
-	HTTPStatus int    // of the last answer; 0 = there was none
-	Reason     string // why the last attempt failed, or the delivery is dead; empty = it did not
-	NextAt     time.Time
-	ExpiresAt  time.Time // when it is dead, whatever attempts are left
-	CreatedAt  time.Time
-	FinishedAt time.Time // zero while pending
+	// EndpointRevision is the one that the endpoint had when this was read to be
+	// sent; 0 when it was read for anything else.
+	EndpointRevision int64
+	App              tenants.AppID
+	TenantID         string
+	Status           DeliveryStatus
+	Events           json.RawMessage // a JSON array; empty once it is not kept
+	EventCount       int
+	Kinds            []Kind // of the events, each once
+	Test             bool   // sent by hand
+	Attempts         int    // over all replays
+	Tries            int    // since it was made or last replayed
+	Replays          int
+	HTTPStatus       int    // of the last answer; 0 = there was none
+	Reason           string // why the last attempt failed, or the delivery is dead; empty = it did not
+	NextAt           time.Time
+	ExpiresAt        time.Time // when it is dead, whatever attempts are left
+	CreatedAt        time.Time
+	FinishedAt       time.Time // zero while pending
 	// Trace is where the first of its events that is followed is in a trace; nil = none is.
 	Trace *channels.Trace
 }

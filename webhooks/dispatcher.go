@@ -217,10 +217,10 @@ func (s *Service) attempt(ctx context.Context, d *Delivery) Outcome {
 	return Outcome{Delivery: *d, Attempt: a}
 }
 
-// endpoint finds the endpoint of a delivery, which may be newer than what is known
-// here: that must not count as its failure.
+// endpoint finds the endpoint of a delivery, as it was when that was read or newer.
+// What is known here may be older: a change holds for all that is sent after it.
 func (s *Service) endpoint(ctx context.Context, d *Delivery) (*Endpoint, error) {
-	if e := s.dir.find(d.App, d.EndpointID); e != nil {
+	if e := s.dir.find(d.App, d.EndpointID); e != nil && e.Revision >= d.EndpointRevision {
 		return e, nil
 	}
 	return s.cfg.Store.Endpoint(ctx, d.EndpointID)

@@ -40,7 +40,8 @@ type Store interface {
 	// served longest ago first, until the lease ends or they are given back.
 	// failing chooses between endpoints that failed last and those that did not.
 	ClaimLanes(ctx context.Context, holder string, now time.Time, lease time.Duration, failing bool, limit int) ([]Lane, error)
-	// DueDeliveries lists what is due for an endpoint, oldest first.
+	// DueDeliveries lists what is due for an endpoint, oldest first, each with the
+	// revision that the endpoint has now.
 	DueDeliveries(ctx context.Context, endpointID string, now time.Time, limit int) ([]Delivery, error)
 	// FinishAttempts stores what came of attempts and of the lane, which is given
 	// back unless keep says until when it is held on to.

@@ -182,6 +182,30 @@ func TestPauseUnderTraffic(t *testing.T) {
 // endedEvents ends the traffic and returns all of it.
 func (tr *traffic) endedEvents() []string { tr.end(); return tr.events() }
 
+// A change holds for whatever is sent after it, at once: nodes that have not heard
+// of it read the endpoint again.
+func TestAChangeHoldsForWhatFollows(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, w *world) {
+		in := newInbox()
+		w.out = in
+		e := w.create("1", webhooks.Settings{URL: new("https://0.invalid/")})
+		w.start()
+		for i := range 8 {
+			url := "https://" + strconv.Itoa(i+1) + ".invalid/"
+			_, is, err := w.manager.Update(t.Context(), e.ID, 0, webhooks.Settings{URL: &url})
+			require.NoError(t, err)
+			d, err := w.manager.Test(t.Context(), is)
+			require.NoError(t, err)
+			w.eventually("the test is sent", func() bool {
+				sent, err := w.store.Delivery(t.Context(), d.ID)
+				return err == nil && sent.Status == webhooks.Delivered
+			})
+			require.Len(t, in.letters(url), 1, "it was sent to where the endpoint was before")
+		}
+	})
+}
+
 // While a secret is rotated a receiver can check every call, whichever of the two
 // it knows; when the overlap is over the old one signs nothing any more.
 func TestRotationUnderTraffic(t *testing.T) {

@@ -17,25 +17,26 @@ import (
 const maxListed = 1000
 
 type deliveryRow struct {
-	ID         string `gorm:"primaryKey"`
-	EndpointID string
-	AppID      string
-	TenantID   string
-	Status     string
-	Events     string
-	EventCount int
-	Kinds      string
-	Test       bool
-	Attempts   int
-	Tries      int
-	Replays    int
-	HTTPStatus int `gorm:"column:http_status"`
-	Reason     string
-	NextAt     *int64
-	ExpiresAt  int64
-	CreatedAt  int64 `gorm:"autoCreateTime:false"`
-	FinishedAt *int64
-	Trace      string
+	ID               string `gorm:"primaryKey"`
+	EndpointID       string
+	EndpointRevision int64 `gorm:"->"` // of the endpoint; not a column
+	AppID            string
+	TenantID         string
+	Status           string
+	Events           string
+	EventCount       int
+	Kinds            string
+	Test             bool
+	Attempts         int
+	Tries            int
+	Replays          int
+	HTTPStatus       int `gorm:"column:http_status"`
+	Reason           string
+	NextAt           *int64
+	ExpiresAt        int64
+	CreatedAt        int64 `gorm:"autoCreateTime:false"`
+	FinishedAt       *int64
+	Trace            string
 }
 
 // TableName implements gorm's Tabler.
@@ -57,7 +58,7 @@ func deliveryRowOf(d *webhooks.Delivery) *deliveryRow {
 
 func (row *deliveryRow) delivery() webhooks.Delivery {
 	return webhooks.Delivery{
-		ID: row.ID, EndpointID: row.EndpointID, App: tenants.AppID(row.AppID), TenantID: row.TenantID,
+		ID: row.ID, EndpointID: row.EndpointID, EndpointRevision: row.EndpointRevision, App: tenants.AppID(row.AppID), TenantID: row.TenantID,
 		Status: webhooks.DeliveryStatus(row.Status), Events: json.RawMessage(row.Events), EventCount: row.EventCount,
 		Kinds: kindsOf(row.Kinds), Test: row.Test, Attempts: row.Attempts, Tries: row.Tries, Replays: row.Replays,
 		HTTPStatus: row.HTTPStatus, Reason: row.Reason, NextAt: timeOf(row.NextAt), ExpiresAt: timeAt(row.ExpiresAt),

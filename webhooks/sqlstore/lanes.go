@@ -105,7 +105,8 @@ func (s *Store) DueDeliveries(ctx context.Context, endpointID string, now time.T
 	db, cancel := s.with(ctx)
 	defer cancel()
 	var rows []deliveryRow
-	err := db.Where("endpoint_id = ? AND status = 'pending' AND next_at <= ?", endpointID, now.UnixMilli()).
+	err := db.Select("*, (SELECT e.revision FROM webhook_endpoints e WHERE e.id = endpoint_id) AS endpoint_revision").
+		Where("endpoint_id = ? AND status = 'pending' AND next_at <= ?", endpointID, now.UnixMilli()).
 		Order("id").Limit(limit).Find(&rows).Error
 	return deliveriesOf(rows), failure("read webhook deliveries", err)
 }
