@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,25 +21,53 @@ import (
 
 var chaosStorm = flag.Int("storm", 0, "clients of the node that TestChaosStorm kills; 0 skips it")
 
+// actAsWanderers makes the test binary the clients of the node that is killed.
+const actAsWanderers = "ACT_AS_WANDERERS"
+
+// wandererOrders are what that process is told when it starts.
+type wandererOrders struct {
+	Bases []string
+	Key   string
+	Count int
+}
+
 // wanderer is a client that comes back by itself, to another node when its own
 // does not answer.
 type wanderer struct {
-	world *stormWorld
-	node  int
+	orders *wandererOrders
+	node   int
+	here   *atomic.Int64 // wanderers that are subscribed
 }
 
-// stormWorld is many clients on node 0 and some, who measure, on the others.
-type stormWorld struct {
-	*processes
-	app  printedApp
-	here atomic.Int64 // wanderers that are subscribed
-	end  chan struct{}
+// actWanderers says on its output how many are subscribed, whenever that changes.
+func actWanderers() {
+	var orders wandererOrders
+	if err := json.Unmarshal([]byte(os.Getenv(actAsWanderers)), &orders); err != nil {
+		panic(err)
+	}
+	var here atomic.Int64
+	go func() {
+		for range orders.Count {
+			go (&wanderer{orders: &orders, here: &here}).live()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	for told := int64(-1); ; time.Sleep(10 * time.Millisecond) {
+		if n := here.Load(); n != told {
+			told = n
+			fmt.Println(n)
+		}
+	}
 }
 
-// join opens a connection and subscribes to a public channel; nil if that does
+// joined opens a connection and subscribes to a public channel; nil if that does
 // not work now.
-func (w *stormWorld) join(node int, channel string) *websocket.Conn {
-	conn, _ := greeted(w.nodes[node].url, w.app.Key)
+func joined(base, key, channel string) *websocket.Conn {
+	conn, _ := greeted(base, key)
 	if conn == nil {
 		return nil
 	}
@@ -48,39 +81,59 @@ func (w *stormWorld) join(node int, channel string) *websocket.Conn {
 	return conn
 }
 
-// live keeps a client connected until the end, with the pauses of our own
-// client library: a random part of 0.5 s, doubled up to 30 s.
+// live keeps a client connected, with the pauses of our own client library: a
+// random part of 0.5 s, doubled up to 30 s.
 func (c *wanderer) live() {
-	most := 500 * time.Millisecond
-	for {
-		conn := c.world.join(c.node, "wanderers")
-		if conn != nil {
-			most = 500 * time.Millisecond
-			c.world.here.Add(1)
-			stop := make(chan struct{})
-			go func() {
-				select {
-				case <-c.world.end:
-				case <-stop:
-				}
-				_ = conn.Close()
-			}()
+	const first = 500 * time.Millisecond
+	for most := first; ; most = min(2*most, 30*time.Second) {
+		if conn := joined(c.orders.Bases[c.node], c.orders.Key, "wanderers"); conn != nil {
+			most = first
+			c.here.Add(1)
 			for {
 				if _, _, err := conn.ReadMessage(); err != nil {
 					break
 				}
 			}
-			close(stop)
-			c.world.here.Add(-1)
+			_ = conn.Close()
+			c.here.Add(-1)
 		}
-		c.node = 1 + rand.IntN(severalNodes-1)
-		select {
-		case <-c.world.end:
-			return
-		case <-time.After(rand.N(most)):
-		}
-		most = min(2*most, 30*time.Second)
+		c.node = 1 + rand.IntN(len(c.orders.Bases)-1)
+		time.Sleep(rand.N(most))
 	}
+}
+
+// stormWorld is many clients on node 0 and some, who measure, on the others.
+type stormWorld struct {
+	*processes
+	app  printedApp
+	here atomic.Int64 // wanderers that are subscribed
+}
+
+// wander starts the wanderers.
+func (w *stormWorld) wander(count int) {
+	orders := wandererOrders{Key: w.app.Key, Count: count}
+	for _, n := range w.nodes {
+		orders.Bases = append(orders.Bases, n.url)
+	}
+	text, err := json.Marshal(orders)
+	require.NoError(w.t, err)
+	exe, err := os.Executable()
+	require.NoError(w.t, err)
+	cmd := elsewhere(exe, true)
+	cmd.Env = append(os.Environ(), actAsWanderers+"="+string(text))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	require.NoError(w.t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(w.t, err)
+	require.NoError(w.t, cmd.Start())
+	w.t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			n, _ := strconv.ParseInt(lines.Text(), 10, 64)
+			w.here.Store(n)
+		}
+	}()
 }
 
 // listener measures how late it hears of what is published.
@@ -139,24 +192,19 @@ func TestChaosStorm(t *testing.T) {
 	if *chaosStorm == 0 {
 		t.Skip("asked for by -args -storm 5000")
 	}
-	w := &stormWorld{processes: startProcesses(t, setup{binary: built(t), lease: 15 * time.Second}), end: make(chan struct{})}
+	w := &stormWorld{processes: startProcesses(t, setup{binary: built(t), lease: 15 * time.Second})}
 	w.app = createApp(t, w.nodes[0].environ)
 	begun := time.Now()
 	var listeners []*listener
 	for i := range 100 {
-		conn := w.join(1+i%2, "listeners")
+		conn := joined(w.nodes[1+i%2].url, w.app.Key, "listeners")
 		require.NotNil(t, conn)
 		l := &listener{}
 		listeners = append(listeners, l)
 		go l.listen(conn, begun)
 		t.Cleanup(func() { _ = conn.Close() })
 	}
-	var wanderers sync.WaitGroup
-	t.Cleanup(func() { close(w.end); wanderers.Wait() })
-	for range *chaosStorm {
-		wanderers.Go((&wanderer{world: w}).live)
-		time.Sleep(time.Millisecond)
-	}
+	w.wander(*chaosStorm)
 	all := int64(*chaosStorm)
 	w.eventually(func() bool { return w.here.Load() == all }, "not all have come")
 	calm := time.Now().Add(10 * time.Second)

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		actLoud()
 		return
 	}
+	if os.Getenv(actAsWanderers) != "" {
+		actWanderers()
+	}
 	goleak.VerifyTestMain(m)
 }
 

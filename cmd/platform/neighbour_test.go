@@ -128,6 +128,17 @@ func quantile(v []time.Duration, q float64) float64 {
 	return float64(v[int(q*float64(len(v)-1))].Microseconds()) / 1000
 }
 
+// elsewhere prepares a program whose machine is another one in life: what it
+// computes is not to be taken for what a server makes others wait. It gets what
+// they leave, which may be nothing while other tests run: unless alone, it has a
+// small share.
+func elsewhere(exe string, alone bool) *exec.Cmd {
+	if alone {
+		return exec.Command("chrt", "--idle", "0", exe)
+	}
+	return exec.Command("nice", "-n", "19", exe)
+}
+
 // loudProcess is the other end of [actLoud].
 type loudProcess struct {
 	in  io.Writer
@@ -151,9 +162,7 @@ func startLoud(t *testing.T, plan neighbourPlan, nodes []*serverProcess) *loudPr
 	require.NoError(t, err)
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	// Its machines are others in life: what its clients compute is not to be taken
-	// for what the server makes the quiet tenant wait.
-	cmd := exec.Command("nice", "-n", "19", exe)
+	cmd := elsewhere(exe, plan.full)
 	cmd.Env = append(os.Environ(), actAsLoud+"="+string(text))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
