@@ -111,9 +111,10 @@ chaos-webhooks: bin/testenv ## kill nodes and Redis during 20,000 comings and go
 	./bin/testenv -need postgres,redis -- $(GO) test -race -run TestChaosWebhooks -v -count 1 -timeout 2h ./cmd/platform -args -transitions 20000 $(ARGS)
 
 .PHONY: bench
-bench: bin/testenv ## measure against other ways to build this (ARGS="-quick"), and an installation of 1,000 tenants
+bench: bin/testenv ## measure against other ways to build this (ARGS="-quick"), an installation of 1,000 tenants, hostile webhooks
 	$(GO) run ./bench $(ARGS)
 	./bin/testenv -need postgres -- $(GO) test ./tenants/sqlstore -run '^$$' -bench ThousandTenants -benchtime 300x
+	$(GO) test ./webhooks -run '^$$' -bench HostileReceivers -benchtime 10x
 
 .PHONY: soak
 soak: bin/testenv ## churn for SOAK (20m) and look at what is left

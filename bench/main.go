@@ -3,7 +3,7 @@
 // Command bench compares the product with two servers that mark its range: a
 // naive gin and melody server, and an event loop that only writes.
 //
-//	go run ./bench                    all scenarios, 5 rounds, about 13 minutes
+//	go run ./bench                    all scenarios, 5 rounds, about 20 minutes
 //	go run ./bench -quick             a look whether it works, under 2 minutes
 //	go run ./bench -only fanout-rate,idle -json out.json
 //
@@ -124,12 +124,16 @@ func (b *bench) all(ctx context.Context) (rep *report.Report, empty int) {
 // measure runs one scenario in all rounds.
 func (b *bench) measure(ctx context.Context, s scenario.Scenario) report.Section {
 	section := report.Section{Name: s.Name, About: s.About, Metrics: s.Metrics, Contenders: s.Contenders}
-	for round := 1; round <= b.rounds; round++ {
+	rounds := b.rounds
+	if s.Once {
+		rounds = 1
+	}
+	for round := 1; round <= rounds; round++ {
 		for _, name := range s.Contenders {
 			if ctx.Err() != nil {
 				break
 			}
-			fmt.Fprintf(os.Stderr, "%s: round %d of %d: %s\n", s.Name, round, b.rounds, name)
+			fmt.Fprintf(os.Stderr, "%s: round %d of %d: %s\n", s.Name, round, rounds, name)
 			figures, err := b.once(ctx, s, name)
 			r := report.Run{Round: round, Contender: name, Figures: figures}
 			if err != nil {

@@ -86,6 +86,9 @@ func (d *Delivery) roomFor(ev *event) bool {
 }
 
 func (d *Delivery) add(ev *event) {
+	if more := len(ev.json) + 2; cap(d.Events)-len(d.Events) < more { // twice as large: append alone would copy a batch some ten times
+		d.Events = slices.Grow(d.Events, max(more, len(d.Events)))
+	}
 	if d.EventCount > 0 {
 		d.Events = append(d.Events, ',')
 	}

@@ -71,9 +71,12 @@ func (s *Service) claim(ctx context.Context, wg *sync.WaitGroup, slots chan stru
 	for i := range lanes {
 		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
 			s.serve(ctx, &lanes[i])
-			s.recorder.wake() // there may be more, and there is a free slot
+			scarce := len(slots) == cap(slots)
+			<-slots
+			if next := lanes[i].NextAt; scarce || !next.IsZero() && !next.After(s.cfg.Now()) {
+				s.recorder.wake() // others may have waited for the slot, or there is more
+			}
 		})
 	}
 }

@@ -30,7 +30,7 @@ import (
 // delivery to it.
 type rude struct {
 	name string
-	url  func(t *testing.T) string
+	url  func(t testing.TB) string
 
 	status webhooks.DeliveryStatus
 	http   int    // of the last answer
@@ -39,7 +39,7 @@ type rude struct {
 }
 
 // answering is a receiver that takes a request and sends this.
-func answering(text string) func(*testing.T) string {
+func answering(text string) func(testing.TB) string {
 	return raw(func(c net.Conn, _ int) { _, _ = io.WriteString(c, text) })
 }
 
@@ -135,8 +135,8 @@ var rudeness = []rude{
 
 // raw listens and lets act answer each request; nth counts them from 1. When act
 // returns the connection is closed.
-func raw(act func(c net.Conn, nth int)) func(*testing.T) string {
-	return func(t *testing.T) string {
+func raw(act func(c net.Conn, nth int)) func(testing.TB) string {
+	return func(t testing.TB) string {
 		var nth atomic.Int64
 		return listen(t, func(c net.Conn) {
 			req, err := http.ReadRequest(bufio.NewReader(c))
@@ -154,8 +154,8 @@ func raw(act func(c net.Conn, nth int)) func(*testing.T) string {
 }
 
 // greeting sends this before it has read anything.
-func greeting(text string) func(*testing.T) string {
-	return func(t *testing.T) string {
+func greeting(text string) func(testing.TB) string {
+	return func(t testing.TB) string {
 		return listen(t, func(c net.Conn) {
 			_, _ = io.WriteString(c, text)
 			hold(c, 0)
@@ -164,7 +164,7 @@ func greeting(text string) func(*testing.T) string {
 }
 
 // listen serves connections with act until the test ends.
-func listen(t *testing.T, act func(net.Conn)) (url string) {
+func listen(t testing.TB, act func(net.Conn)) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -210,7 +210,7 @@ func hold(c net.Conn, _ int) { _, _ = io.Copy(io.Discard, c) }
 func reset(c net.Conn, _ int) { _ = c.(*net.TCPConn).SetLinger(0) }
 
 // refusing is an address where nobody listens.
-func refusing(t *testing.T) string {
+func refusing(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -220,7 +220,7 @@ func refusing(t *testing.T) string {
 
 // deaf is an address where connections are asked for and never accepted: those
 // that wait have filled all the room there is.
-func deaf(t *testing.T) string {
+func deaf(t testing.TB) string {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
@@ -242,12 +242,12 @@ func deaf(t *testing.T) string {
 }
 
 // secure is an address that is called by TLS.
-func secure(url func(*testing.T) string) func(*testing.T) string {
-	return func(t *testing.T) string { return "https" + strings.TrimPrefix(url(t), "http") }
+func secure(url func(testing.TB) string) func(testing.TB) string {
+	return func(t testing.TB) string { return "https" + strings.TrimPrefix(url(t), "http") }
 }
 
 // selfSigned speaks TLS under a certificate that nobody vouches for.
-func selfSigned(t *testing.T) string {
+func selfSigned(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

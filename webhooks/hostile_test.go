@@ -32,7 +32,7 @@ var hurry = webhooks.Pace{
 const patience = 2 * time.Second
 
 // realSender calls this machine, and has little patience.
-func realSender(t *testing.T) *sender.Sender {
+func realSender(t testing.TB) *sender.Sender {
 	t.Helper()
 	s := sender.New(sender.Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: patience})
 	t.Cleanup(s.Close)
@@ -78,22 +78,25 @@ func (h *healthy) count() int {
 	return len(h.came)
 }
 
-// measure sends events to the app, a steady trickle, waits until all have come
-// and returns how long the slowest twentieth took at least.
-func (h *healthy) measure(w *world, app, phase string) time.Duration {
+// steady is how many events a measurement sends, 20 ms apart.
+const steady = 60
+
+// measure sends events to the app, waits until all have come and returns how long
+// the slowest twentieth took at least. beside is called with each.
+func (h *healthy) measure(w *world, app, phase string, beside func(i int)) time.Duration {
 	w.t.Helper()
-	const events = 60
-	sent := make(map[string]time.Time, events)
+	sent := make(map[string]time.Time, steady)
 	before := h.count()
 	pace := time.NewTicker(20 * time.Millisecond)
 	defer pace.Stop()
-	for i := range events {
+	for i := range steady {
+		beside(i)
 		name := "client-" + phase + "-" + strconv.Itoa(i)
 		sent[name] = time.Now()
 		w.tell(app, name)
 		<-pace.C
 	}
-	w.eventually("a healthy endpoint is told everything", func() bool { return h.count() == before+events })
+	w.eventually("a healthy endpoint is told everything", func() bool { return h.count() == before+steady })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var took []time.Duration
@@ -104,11 +107,10 @@ func (h *healthy) measure(w *world, app, phase string) time.Duration {
 	return took[len(took)*95/100]
 }
 
-// Receivers that do everything wrong there is: what was for them is delivered or
-// dead in the log, nothing is gone, and others do not notice.
-func TestHostileReceivers(t *testing.T) {
-	t.Parallel()
-	const events = 2
+// amongHostile is a running world of one healthy receiver, of app 1, and of every
+// hostile one, each of an app of its own.
+func amongHostile(t testing.TB) (*world, *healthy) {
+	t.Helper()
 	w := setup(t)
 	w.out = realSender(t)
 	good := &healthy{came: make(map[string]time.Time)}
@@ -120,13 +122,24 @@ func TestHostileReceivers(t *testing.T) {
 	}
 	w.pace = hurry
 	w.start()
-	alone := good.measure(w, "1", "alone")
+	return w, good
+}
+
+func nothing(int) {}
+
+// Receivers that do everything wrong there is: what was for them is delivered or
+// dead in the log, nothing is gone, and others do not notice.
+func TestHostileReceivers(t *testing.T) {
+	t.Parallel()
+	const events = 2
+	w, good := amongHostile(t)
+	alone := good.measure(w, "1", "alone", nothing)
 	for i := range rudeness {
 		for n := range events {
 			w.tell(rudeApp(i), "client-"+strconv.Itoa(n))
 		}
 	}
-	among := good.measure(w, "1", "among")
+	among := good.measure(w, "1", "among", nothing)
 	t.Logf("95 of 100 events are with a healthy endpoint within %v alone, within %v among %d hostile ones", alone, among, len(rudeness))
 	w.eventually("all are delivered or dead", func() bool {
 		return !slices.ContainsFunc(rudeness, func(r rude) bool {
@@ -142,6 +155,48 @@ func TestHostileReceivers(t *testing.T) {
 		w.requireFate(rudeApp(i), &rudeness[i], events)
 	}
 	require.Zero(t, w.service.Stats().InFlight)
+}
+
+// What a healthy endpoint notices of hostile ones that have something to be told
+// all the while, against the same without, in turn: -benchtime 10x for ten pairs.
+func BenchmarkHostileReceivers(b *testing.B) {
+	w, good := amongHostile(b)
+	var alone, among, ratio []float64
+	for b.Loop() {
+		phase := strconv.Itoa(len(ratio))
+		a := good.measure(w, "1", "alone-"+phase, nothing)
+		m := good.measure(w, "1", "among-"+phase, func(i int) {
+			if i < len(rudeness) {
+				w.tell(rudeApp(i), "client-"+phase)
+			}
+		})
+		w.eventually("all are delivered or dead", func() bool {
+			pending, _, err := w.store.Backlog(b.Context())
+			return err == nil && pending == 0
+		})
+		alone, among, ratio = append(alone, a.Seconds()*1000), append(among, m.Seconds()*1000), append(ratio, m.Seconds()/a.Seconds())
+	}
+	for _, f := range []struct {
+		name   string
+		values []float64
+	}{{"alone-p95-ms", alone}, {"among-p95-ms", among}, {"ratio", ratio}} {
+		median, low, high := within(f.values)
+		b.ReportMetric(median, f.name)
+		b.ReportMetric(low, f.name+"-low")
+		b.ReportMetric(high, f.name+"-high")
+	}
+}
+
+// within is the median of values and an interval around it of at least 95 %,
+// whatever their distribution: of nine and more the second and the last but one,
+// else the extremes, which is less for fewer than six.
+func within(values []float64) (median, low, high float64) {
+	slices.Sort(values)
+	n, cut := len(values), 0
+	if n >= 9 {
+		cut = 1
+	}
+	return (values[(n-1)/2] + values[n/2]) / 2, values[cut], values[n-1-cut]
 }
 
 func rudeApp(i int) string { return strconv.Itoa(100 + i) }

@@ -165,7 +165,7 @@ func (r *Recorder) run(ctx context.Context) error {
 func (r *Recorder) flush(ctx context.Context) {
 	for {
 		r.mu.Lock()
-		batch := slices.Clone(r.waiting[:min(len(r.waiting), maxRecorded)])
+		batch := r.waiting[:min(len(r.waiting), maxRecorded)] // stays as it is: others only append
 		quota := slices.Clone(r.quota)
 		r.mu.Unlock()
 		if len(batch) == 0 && len(quota) == 0 {
@@ -182,13 +182,13 @@ func (r *Recorder) flush(ctx context.Context) {
 			return
 		}
 		r.mu.Lock()
-		r.waiting = append(r.waiting[:0], r.waiting[len(batch):]...)
-		r.quota = append(r.quota[:0], r.quota[len(quota):]...)
 		for i := range batch {
 			if r.perApp[batch[i].App]--; r.perApp[batch[i].App] <= 0 {
 				delete(r.perApp, batch[i].App)
 			}
 		}
+		r.waiting = append(r.waiting[:0], r.waiting[len(batch):]...)
+		r.quota = append(r.quota[:0], r.quota[len(quota):]...)
 		r.mu.Unlock()
 	}
 }
@@ -284,7 +284,7 @@ func (r *Recorder) gone(ctx context.Context, app tenants.AppID) bool {
 
 // eventsOf applies the grace to changes, and adds the leaves that are due.
 func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Time) ([]event, error) {
-	var events []event
+	events := make([]event, 0, len(changes))
 	for i := range changes {
 		c := &changes[i]
 		_, came, paired := pairOf(c.Kind)

@@ -61,7 +61,7 @@ func (s *hosts) count(url string) int {
 }
 
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	store   *webhookstore.Store
 	sender  *hosts
 	out     webhooks.Sender // the one above, unless a test puts another
@@ -74,7 +74,7 @@ type world struct {
 }
 
 // setup opens a store of its own; start runs a service over it.
-func setup(t *testing.T) *world {
+func setup(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	return setupOver(t, dir, func(o sqlstore.Options) (*sqlstore.Store, error) {
@@ -93,7 +93,7 @@ func onEveryStore(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-func setupOver(t *testing.T, dir string, open func(sqlstore.Options) (*sqlstore.Store, error)) *world {
+func setupOver(t testing.TB, dir string, open func(sqlstore.Options) (*sqlstore.Store, error)) *world {
 	t.Helper()
 	key, err := tenants.LoadMasterKey("", dir)
 	require.NoError(t, err)
@@ -189,4 +189,43 @@ func TestManyFailingEndpointsDelayNobody(t *testing.T) {
 	})
 	w.endpoint("1", "https://good.invalid/", 50)
 	w.eventually("the healthy one gets everything", func() bool { return w.sender.count("https://good.invalid/") == 50 })
+}
+
+// What is stored of an attempt keeps the events as they were, unless they are not
+// to be kept, and says when the lane has something to do next.
+func TestFinishAttempts(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		e := w.endpoint("1", "https://good.invalid/", 3)
+		now := time.Now().Add(time.Second)
+		lanes, err := w.store.ClaimLanes(ctx, "n", now, time.Minute, false, 1)
+		require.NoError(t, err)
+		require.Len(t, lanes, 1)
+		due, err := w.store.DueDeliveries(ctx, e.ID, now, 10)
+		require.NoError(t, err)
+		require.Len(t, due, 3)
+
+		finish := func(list ...webhooks.Delivery) time.Time {
+			var done []webhooks.Outcome
+			for _, d := range list {
+				d.Attempts, d.Status, d.NextAt, d.FinishedAt = 1, webhooks.Delivered, time.Time{}, now
+				done = append(done, webhooks.Outcome{Delivery: d, Attempt: webhooks.Attempt{DeliveryID: d.ID, Number: 1, App: d.App, At: now}})
+			}
+			require.NoError(t, w.store.FinishAttempts(ctx, &lanes[0], done, now.Add(time.Minute)))
+			return lanes[0].NextAt
+		}
+		require.Equal(t, due[2].NextAt, finish(due[0], due[1]))
+		due[2].Events = nil
+		require.Zero(t, finish(due[2]))
+		for i, events := range []string{"[]", "[]", ""} {
+			kept, err := w.store.Delivery(ctx, due[i].ID)
+			require.NoError(t, err)
+			require.Equal(t, webhooks.Delivered, kept.Status)
+			require.Equal(t, events, string(kept.Events))
+			attempts, err := w.store.Attempts(ctx, due[i].ID)
+			require.NoError(t, err)
+			require.Len(t, attempts, 1)
+		}
+	})
 }

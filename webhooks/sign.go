@@ -51,15 +51,15 @@ func standardSignature(secret tenants.Secret, id, stamp string, body []byte) str
 	if err != nil {
 		raw = nil // made by us; one that was damaged verifies nowhere
 	}
-	content := make([]byte, 0, len(id)+len(stamp)+len(body)+2)
-	content = append(content, id+"."+stamp+"."...)
-	content = append(content, body...)
-	return "v1," + base64.StdEncoding.EncodeToString(mac(raw, content))
+	return "v1," + base64.StdEncoding.EncodeToString(mac(raw, []byte(id+"."+stamp+"."), body))
 }
 
-func mac(key, content []byte) []byte {
+// mac is over the parts as if they were one.
+func mac(key []byte, parts ...[]byte) []byte {
 	m := hmac.New(sha256.New, key)
-	m.Write(content)
+	for _, part := range parts {
+		m.Write(part)
+	}
 	return m.Sum(nil)
 }
 

@@ -44,7 +44,7 @@ type Store interface {
 	// revision that the endpoint has now.
 	DueDeliveries(ctx context.Context, endpointID string, now time.Time, limit int) ([]Delivery, error)
 	// FinishAttempts stores what came of attempts and of the lane, which is given
-	// back unless keep says until when it is held on to.
+	// back unless keep says until when it is held on to. It sets lane.NextAt.
 	FinishAttempts(ctx context.Context, lane *Lane, done []Outcome, keep time.Time) error
 
 	Delivery(ctx context.Context, id string) (*Delivery, error)
@@ -105,6 +105,7 @@ type Lane struct {
 	Failures     int       // attempts that failed since the last one that did not
 	FailingSince time.Time // of the first of them
 	RestUntil    time.Time // set by the dispatcher: nothing is sent before
+	NextAt       time.Time // set when attempts are stored: when something is due; zero = nothing is
 }
 
 // Outcome is what came of one attempt.

@@ -75,7 +75,7 @@ func New(o Options) *Sender {
 			TLSHandshakeTimeout:    o.Timeout,
 			ResponseHeaderTimeout:  o.Timeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-			MaxIdleConnsPerHost:    2,
+			MaxIdleConnsPerHost:    4, // as many as an endpoint is called at once
 			MaxIdleConns:           512,
 			IdleConnTimeout:        30 * time.Second,
 			DisableCompression:     true, // the bound is on what is kept, so nothing may grow

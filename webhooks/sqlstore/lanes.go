@@ -113,48 +113,62 @@ func (s *Store) DueDeliveries(ctx context.Context, endpointID string, now time.T
 
 // FinishAttempts implements [webhooks.Store].
 func (s *Store) FinishAttempts(ctx context.Context, lane *webhooks.Lane, done []webhooks.Outcome, keep time.Time) error {
+	until := int64(0) // free
+	switch {
+	case !keep.IsZero():
+		until = keep.UnixMilli()
+	case !lane.RestUntil.IsZero(): // nobody may have it before
+		until = lane.RestUntil.UnixMilli()
+	}
+	var next *int64
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		for i := range done {
-			if err := finish(tx, &done[i]); err != nil {
-				return err
-			}
+		if err := finish(tx, done); err != nil {
+			return err
 		}
-		// The lock first: what is inserted from now on puts itself into the lane.
+		// The lock first, in a statement of its own: what is inserted from now on puts
+		// itself into the lane.
 		if err := tx.Exec("UPDATE webhook_lanes SET holder = holder WHERE endpoint_id = ?", lane.EndpointID).Error; err != nil {
 			return err
 		}
-		var next *int64
-		err := tx.Raw("SELECT MIN(next_at) FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending'", lane.EndpointID).Scan(&next).Error
-		if err != nil {
-			return err
-		}
-		until := int64(0) // free
-		switch {
-		case !keep.IsZero():
-			until = keep.UnixMilli()
-		case !lane.RestUntil.IsZero(): // nobody may have it before
-			until = lane.RestUntil.UnixMilli()
-		}
-		return tx.Exec("UPDATE webhook_lanes SET next_at = ?, lease_until = ?, failures = ?, failing_since = ? WHERE endpoint_id = ? AND holder = ?",
-			next, until, lane.Failures, millis(lane.FailingSince), lane.EndpointID, lane.Holder).Error
+		return tx.Raw(`UPDATE webhook_lanes SET lease_until = ?, failures = ?, failing_since = ?,
+			next_at = (SELECT MIN(d.next_at) FROM webhook_deliveries d WHERE d.endpoint_id = ? AND d.status = 'pending')
+			WHERE endpoint_id = ? AND holder = ? RETURNING next_at`,
+			until, lane.Failures, millis(lane.FailingSince), lane.EndpointID, lane.EndpointID, lane.Holder).Scan(&next).Error
 	})
+	lane.NextAt = timeOf(next)
 	return failure("store webhook attempts", err)
 }
 
-// finish stores one attempt. A delivery that was removed meanwhile stays so.
-func finish(tx *gorm.DB, o *webhooks.Outcome) error {
-	d, a := &o.Delivery, &o.Attempt
-	done := tx.Exec(`UPDATE webhook_deliveries SET status = ?, events = ?, attempts = ?, tries = ?, http_status = ?, reason = ?,
-		next_at = ?, finished_at = ? WHERE id = ? AND status = 'pending'`,
-		string(d.Status), string(d.Events), d.Attempts, d.Tries, d.HTTPStatus, d.Reason, millis(d.NextAt), millis(d.FinishedAt), d.ID)
-	if done.Error != nil || done.RowsAffected == 0 {
-		return done.Error
+// finish stores attempts. A delivery that was removed meanwhile stays so.
+func finish(tx *gorm.DB, done []webhooks.Outcome) error {
+	var made []attemptRow
+	for i := range done {
+		d := &done[i].Delivery
+		update := `UPDATE webhook_deliveries SET status = ?, attempts = ?, tries = ?, http_status = ?, reason = ?, next_at = ?, finished_at = ?`
+		if len(d.Events) == 0 { // else they are as they were, and large
+			update += `, events = ''`
+		}
+		stored := tx.Exec(update+` WHERE id = ? AND status = 'pending'`,
+			string(d.Status), d.Attempts, d.Tries, d.HTTPStatus, d.Reason, millis(d.NextAt), millis(d.FinishedAt), d.ID)
+		if stored.Error != nil {
+			return stored.Error
+		}
+		if stored.RowsAffected == 1 {
+			made = append(made, attemptRowOf(&done[i].Attempt))
+		}
 	}
-	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&attemptRow{
+	if len(made) == 0 {
+		return nil
+	}
+	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&made).Error
+}
+
+func attemptRowOf(a *webhooks.Attempt) attemptRow {
+	return attemptRow{
 		DeliveryID: a.DeliveryID, Number: a.Number, AppID: string(a.App), At: a.At.UnixMilli(), TookMs: a.Took.Milliseconds(),
 		HTTPStatus: a.HTTPStatus, Reason: a.Reason, Address: a.Address,
 		RequestHead: a.RequestHead, ResponseHead: a.ResponseHead, ResponseBody: a.ResponseBody,
-	}).Error
+	}
 }
 
 // Attempts implements [webhooks.Store].

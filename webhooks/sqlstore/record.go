@@ -50,11 +50,15 @@ func (cursorRow) TableName() string { return "webhook_cursors" }
 type recordTx struct {
 	s  *Store
 	db *gorm.DB
+	// lane is the endpoint whose lane is looked at by laneAt, as this transaction
+	// has seen to.
+	lane   string
+	laneAt time.Time
 }
 
 // Record implements [webhooks.Store].
 func (s *Store) Record(ctx context.Context, fn func(tx webhooks.RecordTx) error) error {
-	return failure("record webhook events", s.transaction(ctx, func(tx *gorm.DB) error { return fn(&recordTx{s, tx}) }))
+	return failure("record webhook events", s.transaction(ctx, func(tx *gorm.DB) error { return fn(&recordTx{s: s, db: tx}) }))
 }
 
 // Cursor implements [webhooks.RecordTx]. It holds the row until the end, so that
@@ -134,9 +138,12 @@ func (t *recordTx) TakeDue(now time.Time, limit int, over func(*webhooks.Leave) 
 
 // InsertDelivery implements [webhooks.RecordTx].
 func (t *recordTx) InsertDelivery(d *webhooks.Delivery) error {
-	there, err := dueInLane(t.db, d.EndpointID, d.NextAt)
-	if err != nil || !there {
-		return err
+	if d.EndpointID != t.lane || !d.NextAt.Equal(t.laneAt) {
+		there, err := dueInLane(t.db, d.EndpointID, d.NextAt)
+		if err != nil || !there {
+			return err
+		}
+		t.lane, t.laneAt = d.EndpointID, d.NextAt
 	}
 	d.ID = t.s.newID("whd", d.CreatedAt)
 	return t.db.Create(deliveryRowOf(d)).Error

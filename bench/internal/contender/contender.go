@@ -42,6 +42,9 @@ type Options struct {
 	Nodes int
 	// History makes channels whose name begins with kept- keep their last 1,000 events.
 	History bool
+	// Webhooks lets clients send events, and webhooks call this machine. Singly puts
+	// one event into each call of theirs.
+	Webhooks, Singly bool
 }
 
 // Server is what was started for one run: the process that is loaded, and those
@@ -51,6 +54,8 @@ type Server struct {
 	Metrics string        // address of its metrics; empty = it has none
 	Second  *proc.Process // the other node of two; nil = there is one
 	Redis   *proc.Process // what joins them
+
+	command func(ctx context.Context, args ...string) error // runs one of the product on its data; nil = it has none
 }
 
 // Stop ends all of it, like [proc.Process.Stop].
@@ -60,6 +65,12 @@ func (s *Server) Stop() {
 			p.Stop()
 		}
 	}
+}
+
+// Hook makes an endpoint at url that is told of the app's events of that kind. The
+// server knows of it within a second.
+func (s *Server) Hook(ctx context.Context, app pusher.App, url, kind string) error {
+	return s.command(ctx, "webhooks", "create", "--app", app.ID, "--url", url, "--events", kind)
 }
 
 // Set is a folder of built servers. Make one with [Build].

@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tidewire/bench/internal/proc"
@@ -29,7 +31,15 @@ func (s *Set) startTidewire(ctx context.Context, addr string, o Options) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	return s.node(ctx, addr, data)
+	return s.node(ctx, addr, data, o.environ()...)
+}
+
+// environ is what a node is told beside where its things are.
+func (o Options) environ() []string {
+	if o.Webhooks {
+		return []string{"TIDEWIRE_WEBHOOK_ALLOW_PRIVATE=127.0.0.0/8"}
+	}
+	return nil
 }
 
 // startJoined starts one or two nodes that share a database and a Redis.
@@ -51,19 +61,19 @@ func (s *Set) startJoined(ctx context.Context, addr string, o Options) (all *Ser
 	if all.Redis, err = s.redis(ctx, at); err != nil {
 		return nil, err
 	}
-	joined := "TIDEWIRE_REDIS_URL=redis://" + at
-	first, err := s.node(ctx, addr, data, joined)
+	joined := append(o.environ(), "TIDEWIRE_REDIS_URL=redis://"+at)
+	first, err := s.node(ctx, addr, data, joined...)
 	if err != nil {
 		return nil, err
 	}
-	all.Process, all.Metrics = first.Process, first.Metrics
+	all.Process, all.Metrics, all.command = first.Process, first.Metrics, first.command
 	if o.Nodes == 1 {
 		return all, nil
 	}
 	if at, err = proc.FreeAddr(); err != nil {
 		return nil, err
 	}
-	second, err := s.node(ctx, at, data, joined)
+	second, err := s.node(ctx, at, data, joined...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +114,8 @@ func (s *Set) node(ctx context.Context, addr, data string, more ...string) (*Ser
 	if err != nil {
 		return nil, err
 	}
-	env := append(platformEnv(data), "TIDEWIRE_LISTEN="+addr, "TIDEWIRE_METRICS_LISTEN="+metrics)
-	p, err := proc.Start(ctx, addr, filepath.Join(s.dir, Tidewire), []string{"serve"}, append(env, more...))
+	env := slices.Concat(platformEnv(data), []string{"TIDEWIRE_LISTEN=" + addr, "TIDEWIRE_METRICS_LISTEN=" + metrics}, more)
+	p, err := proc.Start(ctx, addr, filepath.Join(s.dir, Tidewire), []string{"serve"}, env)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +123,19 @@ func (s *Set) node(ctx context.Context, addr, data string, more ...string) (*Ser
 		p.Stop()
 		return nil, fmt.Errorf("%w\n%s", err, p.Log())
 	}
-	return &Server{Process: p, Metrics: metrics}, nil
+	command := func(ctx context.Context, args ...string) error { return s.command(ctx, env, args...) }
+	return &Server{Process: p, Metrics: metrics, command: command}, nil
+}
+
+// command runs a command of the product, as an operator would.
+func (s *Set) command(ctx context.Context, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, Tidewire), args...)
+	cmd.Env = env
+	cmd.Dir = s.dir // so that no configuration file is found
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("platform %s: %w\n%s", strings.Join(args[:2], " "), err, out)
+	}
+	return nil
 }
 
 // readyTimeout bounds the time from the first accepted connection to readiness.
@@ -151,13 +173,18 @@ func awaitReady(ctx context.Context, p *proc.Process) error {
 // prepare makes a data folder with the apps of o, by the command an operator
 // would use, and remembers it.
 func (s *Set) prepare(ctx context.Context, o Options) (string, error) {
-	o = Options{Apps: o.Apps, History: o.History} // nothing else matters here
+	o = Options{Apps: o.Apps, History: o.History, Webhooks: o.Webhooks, Singly: o.Singly} // nothing else matters here
 	if dir, ok := s.data[o]; ok {
 		return dir, nil
 	}
 	settings := "{}"
-	if o.History {
+	switch {
+	case o.History:
 		settings = `{"history":[{"pattern":"kept-*","max_messages":1000,"ttl_seconds":600}]}`
+	case o.Singly:
+		settings = `{"client_events":true,"webhook_batching":false}`
+	case o.Webhooks:
+		settings = `{"client_events":true}`
 	}
 	dir, err := os.MkdirTemp(s.dir, "data-") // readable by its owner only
 	if err != nil {
@@ -165,13 +192,11 @@ func (s *Set) prepare(ctx context.Context, o Options) (string, error) {
 	}
 	for i, app := range pusher.Apps(o.Apps) {
 		name := "bench-" + strconv.Itoa(i+1) // each app its own tenant: strangers to one another
-		create := exec.CommandContext(ctx, filepath.Join(s.dir, Tidewire), "apps", "create",
+		err := s.command(ctx, platformEnv(dir), "apps", "create",
 			"--tenant", name, "--name", name, "--id", app.ID, "--key", app.Key, "--secret", app.Secret,
 			"--limits", limits, "--settings", settings, "--json")
-		create.Env = platformEnv(dir)
-		create.Dir = s.dir // so that no configuration file is found
-		if out, err := create.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("create app %s: %w\n%s", app.ID, err, out)
+		if err != nil {
+			return "", fmt.Errorf("create app %s: %w", app.ID, err)
 		}
 	}
 	s.data[o] = dir

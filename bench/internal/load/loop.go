@@ -166,11 +166,17 @@ func (l *Loop) Stats() Stats {
 // Drain waits until want events have arrived, and gives up when none came for
 // idle or ctx ends. It reports whether they all came.
 func (l *Loop) Drain(ctx context.Context, want int64, idle time.Duration) bool {
+	return drain(ctx, l.Received, want, idle)
+}
+
+// drain waits until received has reached want, and gives up when it has stood
+// still for idle or ctx ends.
+func drain(ctx context.Context, received func() int64, want int64, idle time.Duration) bool {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	seen, since := int64(-1), time.Now()
 	for {
-		got := l.Received()
+		got := received()
 		if got >= want {
 			return true
 		}

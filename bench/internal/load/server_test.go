@@ -73,13 +73,18 @@ func (s *server) socket(w http.ResponseWriter, r *http.Request) {
 	greet(c)
 	for {
 		var in struct {
-			Data struct{ Auth, Channel string }
+			Event, Channel string
+			Data           struct{ Auth, Channel, Text string }
 		}
 		if err := c.ReadJSON(&in); err != nil {
 			s.mu.Lock()
 			delete(s.conns, c)
 			s.mu.Unlock()
 			return
+		}
+		if strings.HasPrefix(in.Event, "client-") {
+			s.fanout(pusher.Publish{Name: in.Event, Channel: in.Channel, Data: in.Data.Text}, c)
+			continue
 		}
 		if strings.HasPrefix(in.Data.Channel, "private-") && in.Data.Auth != pusher.ChannelAuth(app, "12.34", in.Data.Channel, "") {
 			_ = c.WriteMessage(websocket.TextMessage, []byte(`{"event":"pusher:error","data":{"code":null,"message":"refused"}}`))
@@ -125,13 +130,14 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, e := range events {
-		s.fanout(e)
+		s.fanout(e, nil)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte("{}"))
 }
 
-func (s *server) fanout(e pusher.Publish) {
+// fanout sends e to all who listen, but not to except.
+func (s *server) fanout(e pusher.Publish, except *websocket.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events++
@@ -143,7 +149,7 @@ func (s *server) fanout(e pusher.Publish) {
 		times = 2
 	}
 	for c, channel := range s.conns {
-		if channel != e.Targets()[0] {
+		if channel != e.Targets()[0] || c == except {
 			continue
 		}
 		frame, err := e.Frame(channel)

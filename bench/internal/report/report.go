@@ -158,12 +158,29 @@ func (s *Section) ratio(metric, a, b string) Ratio {
 
 func spread(values []float64) Spread {
 	v := slices.Sorted(slices.Values(values))
-	mid := len(v) / 2
-	median := v[mid]
-	if len(v)%2 == 0 {
-		median = (v[mid-1] + v[mid]) / 2
+	return Spread{Median: round(middle(v)), Min: round(v[0]), Max: round(v[len(v)-1]), N: len(v)}
+}
+
+// middle is the median of sorted values.
+func middle(v []float64) float64 { return (v[(len(v)-1)/2] + v[len(v)/2]) / 2 }
+
+// Interval is the median of values, and the bounds between which the median of
+// all runs there could be lies with 95 % at least, whatever their distribution.
+// Fewer than six values are too few for that: their extremes are what there is.
+func Interval(values []float64) (median, low, high float64) {
+	v := slices.Sorted(slices.Values(values))
+	// Of n values, k or fewer lie below the true median as often as n coins show k
+	// heads or fewer. The bounds leave 2.5 % at most outside on either side.
+	n, out := len(v), 0
+	tail, heads := 0.0, math.Pow(0.5, float64(n))
+	for k := range n / 2 {
+		if tail += heads; tail > 0.025 {
+			break
+		}
+		out = k
+		heads *= float64(n-k) / float64(k+1)
 	}
-	return Spread{Median: round(median), Min: round(v[0]), Max: round(v[len(v)-1]), N: len(v)}
+	return middle(v), v[out], v[n-1-out]
 }
 
 // round keeps six significant digits: more is noise.

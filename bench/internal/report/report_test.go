@@ -50,6 +50,24 @@ func TestSummarize(t *testing.T) {
 	require.Equal(t, []bool{true, true, true, true, false}, known)
 }
 
+func TestInterval(t *testing.T) {
+	t.Parallel()
+	upTo := func(n int) (values []float64) {
+		for i := range n {
+			values = append(values, float64(n-i))
+		}
+		return values
+	}
+	// The ranks are those of the tables of the sign test at 5 %.
+	for n, want := range map[int][3]float64{
+		1: {1, 1, 1}, 2: {1.5, 1, 2}, 5: {3, 1, 5}, 6: {3.5, 1, 6}, 8: {4.5, 1, 8},
+		9: {5, 2, 8}, 10: {5.5, 2, 9}, 12: {6.5, 3, 10}, 20: {10.5, 6, 15}, 50: {25.5, 18, 33},
+	} {
+		median, low, high := report.Interval(upTo(n))
+		require.Equal(t, want, [3]float64{median, low, high}, "%d values", n)
+	}
+}
+
 func TestWriteTextAndJSON(t *testing.T) {
 	t.Parallel()
 	s := section()

@@ -28,6 +28,7 @@ type Scenario struct {
 	Options    contender.Options
 	Metrics    []report.Metric
 	Goals      []report.Goal
+	Once       bool // it repeats within a run: one round is all there is
 	Run        func(context.Context, Env) (map[string]float64, error)
 }
 
@@ -47,9 +48,12 @@ func All() []Scenario {
 		presence(100), presence(1000),
 		idle(), idleOwn(), storm(), rest(),
 		kept(0), resume(0),
+		clientEventsWebhook("client-events-webhook", rooms{channels: 20, members: 10, rate: 1000}),
+		clientEventsWebhook("client-events-webhook-busy", rooms{channels: 100, members: 10, rate: 5000}),
+		webhooksDeliveries(0), webhooksSingly(),
 	}
 	if _, err := exec.LookPath("redis-server"); err == nil {
-		all = append(all, kept(1), resume(1), twoNodes())
+		all = append(all, kept(1), resume(1), twoNodes(), webhooksDeliveries(1))
 	}
 	return all
 }
