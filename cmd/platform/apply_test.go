@@ -194,15 +194,15 @@ func TestApplyWebhooks(t *testing.T) {
 	require.Contains(t, platform(t, environ, "tenants", "export", "acme").stdout, "webhook.updated", "all of it is in the audit log")
 
 	for name, test := range map[string]struct{ old, with, want string }{
-		"unknown name":    {"batching: false", "batched: false", "batched"},
-		"unknown event":   {"channel_occupied", "channel_opened", "channel_opened"},
-		"forbidden":       {"hooks.invalid/b", "127.0.0.1/b", "webhooks[1]"},
-		"no address":      {"url: https://hooks.invalid/b", "url: hooks", "https://"},
-		"another secret":  {"MDEyMzQ1", "MDEyMzQ2", "another secret"},
-		"no secret":       {"hooks.invalid/b\n            batching: false\n            status: paused\n            secret: whsec_", "hooks.invalid/c\n            secret: ", "whsec_"},
-		"unknown status":  {"paused", "resting", "paused or disabled"},
-		"unset variable":  {"HOOK_TOKEN", "NO_SUCH", "NO_SUCH"},
-		"no list":         {"webhooks:", "webhooks:\n            url: x\n        keyz:", "keyz"},
+		"unknown name":   {"batching: false", "batched: false", "batched"},
+		"unknown event":  {"channel_occupied", "channel_opened", "channel_opened"},
+		"forbidden":      {"hooks.invalid/b", "127.0.0.1/b", "webhooks[1]"},
+		"no address":     {"url: https://hooks.invalid/b", "url: hooks", "https://"},
+		"another secret": {"MDEyMzQ1", "MDEyMzQ2", "another secret"},
+		"no secret":      {"hooks.invalid/b\n            batching: false\n            status: paused\n            secret: whsec_", "hooks.invalid/c\n            secret: ", "whsec_"},
+		"unknown status": {"paused", "resting", "paused or disabled"},
+		"unset variable": {"HOOK_TOKEN", "NO_SUCH", "NO_SUCH"},
+		"no list":        {"webhooks:", "webhooks:\n            url: x\n        keyz:", "keyz"},
 	} {
 		before := list()
 		bad := strings.Replace(file(test.old, test.with), "Chat", "Renamed", 1)

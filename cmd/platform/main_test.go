@@ -26,6 +26,10 @@ func TestMain(m *testing.M) {
 		actLoud()
 		return
 	}
+	if os.Getenv(actAsACME) != "" {
+		actACME()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
