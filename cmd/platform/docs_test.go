@@ -162,7 +162,7 @@ var exported = regexp.MustCompile(`(?m)^(tidewire_\w+?)(?:_bucket|_sum|_count)?(
 // Every metric of a server is in the reference, and every value of a label.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, twoNodes(t)...)
+	n := startNode(t, inOwnRedis(t, twoNodes(t), 8)...)
 	app := createApp(t, n.environ)
 	require.Equal(t, "pusher:connection_established", dial(t, n.url, app.Key).next().Event)
 	_, _, _ = post(t, n.url, app, "orders")
@@ -232,6 +232,55 @@ func TestDocsNameEveryAlertAndSetting(t *testing.T) {
 	}
 }
 
+var (
+	docLink    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	docHeading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	notInSlug  = regexp.MustCompile(`[^\p{L}\p{N}_\- ]`)
+)
+
+// anchors are the names under which a code host lets a page's headings be found.
+func anchors(page string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range docHeading.FindAllStringSubmatch(page, -1) {
+		slug := strings.ReplaceAll(notInSlug.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")
+		name := slug
+		for n := 1; found[name]; n++ {
+			name = fmt.Sprintf("%s-%d", slug, n)
+		}
+		found[name] = true
+	}
+	return found
+}
+
+// No link of the pages leads nowhere.
+func TestLinksOfTheDocs(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../*.md")
+	require.NoError(t, err)
+	more, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	for _, name := range append(pages, more...) {
+		page, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, m := range docLink.FindAllStringSubmatch(string(page), -1) {
+			path, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(m[1], ":") {
+				continue
+			}
+			target := name
+			if path != "" {
+				target = filepath.Join(filepath.Dir(name), path)
+			}
+			content, err := os.ReadFile(target)
+			if info, statErr := os.Stat(target); statErr == nil && info.IsDir() {
+				continue
+			}
+			require.NoError(t, err, "%s links to %s", name, m[1])
+			require.True(t, anchor == "" || anchors(string(content))[anchor], "%s links to %s", name, m[1])
+		}
+	}
+}
+
 var usedVariable = regexp.MustCompile(`\bTIDEWIRE_[A-Z_]+`)
 
 // A setting that does not exist stops the server: not in a file that people copy.
@@ -265,6 +314,7 @@ func TestDocumentedCommandsRun(t *testing.T) {
 	t.Parallel()
 	for name, fixtures := range map[string]map[string]string{
 		"quickstart.md":          nil,
+		"files.md":               {"tenants.yaml": yamlOf(t, "files.md")},
 		"migrate-from-pusher.md": {".env": "PUSHER_APP_ID=1234\nPUSHER_APP_KEY=old-key\nPUSHER_APP_SECRET=old-secret\n"},
 		"migrate-from-soketi.md": {"apps.sql": soketiDump("copy", 3)},
 		"migrate-from-reverb.md": {".env": "REVERB_APP_ID=1234\nREVERB_APP_KEY=old-key\nREVERB_APP_SECRET=old-secret\n"},
@@ -282,6 +332,16 @@ func TestDocumentedCommandsRun(t *testing.T) {
 			requireScriptRuns(t, script, fixtures)
 		})
 	}
+}
+
+// yamlOf is the YAML that a page shows.
+func yamlOf(t *testing.T, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("../../docs", name))
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindStringSubmatch(string(page))
+	require.NotNil(t, block)
+	return block[1]
 }
 
 func requireScriptRuns(t *testing.T, script string, fixtures map[string]string) {
