@@ -26,6 +26,10 @@ type AdmissionConfig struct {
 	// MaxConnections is how many connections there may be: what descriptors there
 	// are, less a reserve.
 	MaxConnections int
+	// MaxDescriptor is the highest descriptor a connection may have that has said
+	// nothing yet. It lies above MaxConnections: clients are told why for as long
+	// as there are descriptors to tell them.
+	MaxDescriptor int
 	// Connections says how many there are. Required with MaxConnections.
 	Connections func() int64
 	// MemoryShare is the share of the memory limit (GOMEMLIMIT) above which
@@ -91,6 +95,16 @@ func (a *Admission) Admit(from netip.Addr) *Refusal {
 		return a.refuse(why)
 	}
 	return nil
+}
+
+// Room reports whether a connection may be kept that has this descriptor. The
+// lowest free one is given out, so it tells how many are in use, whatever for.
+func (a *Admission) Room(descriptor int) bool {
+	if a == nil || a.cfg.MaxDescriptor <= 0 || descriptor <= a.cfg.MaxDescriptor {
+		return true
+	}
+	a.stats[admissionDescriptors].Add(1)
+	return false
 }
 
 // Full says why nobody can come in, for want of memory or of descriptors; nil if

@@ -71,6 +71,16 @@ func TestAdmissionKeepsDescriptorsInReserve(t *testing.T) {
 	})
 }
 
+func TestAdmissionHasRoomBelowADescriptor(t *testing.T) {
+	t.Parallel()
+	a := channels.NewAdmission(channels.AdmissionConfig{MaxDescriptor: 100})
+	require.True(t, a.Room(100))
+	require.False(t, a.Room(101))
+	require.EqualValues(t, 1, a.Stats().Descriptors)
+	require.True(t, channels.NewAdmission(channels.AdmissionConfig{}).Room(1<<20), "without a limit there is no bound")
+	require.True(t, (*channels.Admission)(nil).Room(1<<20))
+}
+
 // It changes the limit of the whole process, so it runs alone.
 func TestAdmissionRespectsTheMemoryLimit(t *testing.T) {
 	cfg := channels.AdmissionConfig{MemoryShare: 0.9}

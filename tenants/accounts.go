@@ -36,6 +36,7 @@ type AccountOptions struct {
 	DeleteGrace  time.Duration // between the deletion of a tenant and its removal; 14 days
 	MaxHashes    int           // passwords hashed at the same time; the number of processors, at most 4
 	TenantsPerIP int           // tenants made from one address in a day; 5
+	OwnedTenants int           // tenants a person may own before they can add no more; 10
 
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // nil = the clock; tests put theirs
@@ -62,6 +63,9 @@ func (o AccountOptions) withDefaults() AccountOptions {
 	}
 	if o.TenantsPerIP <= 0 {
 		o.TenantsPerIP = 5
+	}
+	if o.OwnedTenants <= 0 {
+		o.OwnedTenants = 10
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -35,6 +35,30 @@ func (a *Accounts) CreateTenant(ctx context.Context, c Caller, n NewTenant) (*Te
 	if err != nil {
 		return nil, err
 	}
+	tenant, err := a.filledTenant(n)
+	if err != nil {
+		return nil, err
+	}
+	err = a.write(ctx, "create a tenant", func(tx AccountWriter) error {
+		if _, err := tx.Plan(ctx, tenant.Plan); err != nil {
+			return noPlan(err, tenant.Plan)
+		}
+		owner := c.user
+		if n.Owner != "" {
+			if owner, err = userByAddress(ctx, tx, n.Owner); err != nil {
+				return err
+			}
+		}
+		return a.insertTenant(ctx, tx, c, tenant, owner, RoleOwner)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tenant, nil
+}
+
+// filledTenant is an active tenant with what n leaves out filled in.
+func (a *Accounts) filledTenant(n NewTenant) (*Tenant, error) {
 	if n.Name == "" {
 		n.Name = n.Slug
 	}
@@ -49,23 +73,71 @@ func (a *Accounts) CreateTenant(ctx context.Context, c Caller, n NewTenant) (*Te
 	if err := validateName("name", n.Name); err != nil {
 		return nil, err
 	}
-	tenant := &Tenant{Slug: n.Slug, Name: n.Name, Status: TenantActive, Plan: n.Plan, CreatedAt: a.now()}
-	err = a.write(ctx, "create a tenant", func(tx AccountWriter) error {
-		if _, err := tx.Plan(ctx, n.Plan); err != nil {
-			return noPlan(err, n.Plan)
+	return &Tenant{Slug: n.Slug, Name: n.Name, Status: TenantActive, Plan: n.Plan, CreatedAt: a.now()}, nil
+}
+
+// AddTenant makes another tenant for somebody who is signed in, who owns it, on
+// [DefaultPlan]; only slug and name of n count. It takes what a sign-up takes: an
+// installation that is open to everybody, a confirmed address, and room in the
+// budget of the network address. Operators need none of that.
+func (a *Accounts) AddTenant(ctx context.Context, c Caller, n NewTenant) (*Tenant, error) {
+	n.Owner, n.Plan = "", DefaultPlan
+	switch {
+	case c.kind == "":
+		return nil, ErrUnauthenticated
+	case c.kind != ActorUser:
+		return nil, refusal(ErrForbidden, "person_needed", "only somebody who is signed in can own a tenant; a token belongs to one")
+	case c.user.Operator:
+		return a.CreateTenant(ctx, c, n)
+	case a.opts.SignUp != SignUpOpen:
+		return nil, refusal(ErrForbidden, "signup_closed", "tenants are made by the operator here; ask them for another one%s", a.askSupport())
+	case !c.user.Verified():
+		return nil, refusal(ErrForbidden, "email_unverified", "confirm your own address first: follow the link in the mail you got at sign-up")
+	}
+	tenant, err := a.filledTenant(n)
+	if err != nil {
+		return nil, err
+	}
+	// First without a budget: who may own no more does not spend that of their neighbours.
+	if err := a.mayOwnMore(ctx, a.store, c.user); err != nil {
+		return nil, err
+	}
+	if err := a.throttleSignUp(ctx, c.Meta); err != nil {
+		return nil, err
+	}
+	err = a.write(ctx, "add a tenant", func(tx AccountWriter) error {
+		if err := a.mayOwnMore(ctx, tx, c.user); err != nil {
+			return err
 		}
-		owner := c.user
-		if n.Owner != "" {
-			if owner, err = userByAddress(ctx, tx, n.Owner); err != nil {
-				return err
-			}
-		}
-		return a.insertTenant(ctx, tx, c, tenant, owner, RoleOwner)
+		return a.insertTenant(ctx, tx, c, tenant, c.user, RoleOwner)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return tenant, nil
+}
+
+// mayOwnMore bounds how many tenants a person owns, those that are being deleted
+// included. Who was suspended does not go on under another name.
+func (a *Accounts) mayOwnMore(ctx context.Context, r AccountReader, u *User) error {
+	list, err := r.Memberships(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	owned := 0
+	for _, m := range list {
+		if m.Role != RoleOwner {
+			continue
+		}
+		if m.Tenant.Status == TenantSuspended {
+			return refusal(ErrForbidden, "tenant_suspended", "your tenant %s is suspended; until it is resumed you can add no other%s", m.Tenant.Slug, a.askSupport())
+		}
+		owned++
+	}
+	if owned >= a.opts.OwnedTenants {
+		return refusal(ErrForbidden, "too_many_tenants", "you own %d tenants, and %d is the most; delete one, or hand one over to another owner", owned, a.opts.OwnedTenants)
+	}
+	return nil
 }
 
 func userByAddress(ctx context.Context, r AccountReader, address string) (*User, error) {

@@ -37,6 +37,9 @@ type ManifestApp struct {
 	Settings json.RawMessage
 	Limits   json.RawMessage
 	Keys     []ManifestKey // of a new app: empty = one is made
+	// Webhooks are for the floor that keeps them, which reads them as a
+	// [ManifestPart]; nil = as they are.
+	Webhooks json.RawMessage
 }
 
 // ManifestKey is one key of a manifest.
@@ -89,7 +92,7 @@ func manifestAppInto(a *ManifestApp) reader {
 				return boolInto(&disabled)(path, raw)
 			},
 			"settings": object(&a.Settings), "limits": object(&a.Limits),
-			"keys": listInto(&a.Keys, manifestKeyInto),
+			"keys": listInto(&a.Keys, manifestKeyInto), "webhooks": object(&a.Webhooks),
 		})
 		return err
 	}

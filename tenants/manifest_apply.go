@@ -13,8 +13,8 @@ import (
 // never holds a secret.
 type ManifestChange struct {
 	Action string `json:"action"` // create, update or revoke
-	Kind   string `json:"kind"`   // plan, tenant, app or key
-	Ref    string `json:"ref"`    // name, slug, id or key
+	Kind   string `json:"kind"`   // plan, tenant, app, key or webhook
+	Ref    string `json:"ref"`    // name, slug, id, key or address
 	Name   string `json:"name,omitempty"`
 	Field  string `json:"field,omitempty"` // of an update
 	From   string `json:"from,omitempty"`
@@ -34,6 +34,12 @@ type ManifestResult struct {
 	Made    []MadeKey // empty after a dry run
 }
 
+// ManifestPart is what another floor keeps of an app that a manifest names. It is
+// called once the app is as the manifest says, in the transaction, and tells what
+// it would change; an error takes everything back. It must not write: nobody can
+// before the transaction has ended.
+type ManifestPart func(ctx context.Context, app *App, a ManifestApp) ([]ManifestChange, error)
+
 // errDryRun takes a transaction back that was run to see what it would do.
 var errDryRun = errors.New("dry run")
 
@@ -41,8 +47,8 @@ var errDryRun = errors.New("dry run")
 // nothing: an id or key that belongs to somebody else, or a secret that differs
 // from the stored one, refuses the whole. Applied twice, the second time changes
 // nothing. A dry run does all of it and takes it back. It is for the command
-// line, which is not held to plans.
-func (a *Accounts) ApplyManifest(ctx context.Context, c Caller, m Manifest, dryRun bool) (*ManifestResult, error) {
+// line, which is not held to plans. part may be nil.
+func (a *Accounts) ApplyManifest(ctx context.Context, c Caller, m Manifest, part ManifestPart, dryRun bool) (*ManifestResult, error) {
 	if c.kind != ActorCLI {
 		return nil, refusal(ErrForbidden, "cli_only", "only the command line may do this")
 	}
@@ -51,7 +57,7 @@ func (a *Accounts) ApplyManifest(ctx context.Context, c Caller, m Manifest, dryR
 	}
 	var run *manifestRun
 	err := a.store.WriteBulk(ctx, func(tx AccountWriter) error {
-		run = &manifestRun{Accounts: a, tx: tx, caller: c, result: &ManifestResult{Changes: []ManifestChange{}}}
+		run = &manifestRun{Accounts: a, tx: tx, caller: c, part: part, result: &ManifestResult{Changes: []ManifestChange{}}}
 		if err := run.all(ctx, m); err != nil {
 			return err
 		}
@@ -74,6 +80,7 @@ type manifestRun struct {
 	*Accounts
 	tx     AccountWriter
 	caller Caller
+	part   ManifestPart
 	result *ManifestResult
 }
 
@@ -252,8 +259,19 @@ func (r *manifestRun) app(ctx context.Context, tenant *Tenant, known tenantApps,
 		return err
 	}
 	if app == nil {
-		return r.newApp(ctx, tenant, a)
+		app, err = r.newApp(ctx, tenant, a)
+	} else {
+		err = r.changeApp(ctx, tenant, app, a)
 	}
+	if err != nil || r.part == nil {
+		return err
+	}
+	changes, err := r.part(ctx, app, a)
+	r.result.Changes = append(r.result.Changes, changes...)
+	return err
+}
+
+func (r *manifestRun) changeApp(ctx context.Context, tenant *Tenant, app *App, a ManifestApp) error {
 	before := *app
 	after := *app
 	patch := AppPatch{Name: &a.Name, Disabled: a.Disabled, Settings: a.Settings, Limits: a.Limits}
@@ -322,14 +340,14 @@ func jsonFields(v any) map[string]json.RawMessage {
 	return fields
 }
 
-func (r *manifestRun) newApp(ctx context.Context, tenant *Tenant, a ManifestApp) error {
+func (r *manifestRun) newApp(ctx context.Context, tenant *Tenant, a ManifestApp) (*App, error) {
 	n := NewApp{TenantSlug: tenant.Slug, Name: a.Name, Cluster: a.Cluster, ID: a.ID}
 	n.Fill()
 	now := r.now()
 	app := newApp(tenant, &Plan{}, n, now)
 	patch := AppPatch{Disabled: a.Disabled, Settings: a.Settings, Limits: a.Limits}
 	if err := patch.apply(app); err != nil {
-		return err
+		return nil, err
 	}
 	if len(a.Keys) > 0 {
 		app.Keys = nil
@@ -340,17 +358,17 @@ func (r *manifestRun) newApp(ctx context.Context, tenant *Tenant, a ManifestApp)
 		}
 		key, err := k.fresh(now)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		app.Keys = append(app.Keys, *key)
 	}
 	if err := r.tx.InsertApp(ctx, app); err != nil {
-		return err
+		return nil, err
 	}
 	if len(a.Keys) == 0 {
 		r.result.Made = append(r.result.Made, MadeKey{app.ID, app.Keys[0].Key, app.Keys[0].Secret})
 	}
 	r.note(ManifestChange{Action: "create", Kind: "app", Ref: string(app.ID), Name: app.Name})
 	entry := r.caller.entry(tenant.ID, "app.created", "app", string(app.ID), now).changed(nil, audited(app))
-	return r.tx.InsertAudit(ctx, &entry)
+	return app, r.tx.InsertAudit(ctx, &entry)
 }

@@ -72,6 +72,15 @@ func NewSecret() tenants.Secret {
 	return tenants.NewSecret(secretPrefix + base64.StdEncoding.EncodeToString(b[:]))
 }
 
+// checkSecret accepts what Standard Webhooks accepts.
+func checkSecret(s tenants.Secret) error {
+	text, prefixed := strings.CutPrefix(s.Reveal(), secretPrefix)
+	if raw, err := base64.StdEncoding.DecodeString(text); err != nil || !prefixed || len(raw) < 24 || len(raw) > 64 {
+		return &tenants.InvalidError{Field: "secret", Reason: "must be whsec_ and 24 to 64 bytes in base64; leave it out to have one made"}
+	}
+	return nil
+}
+
 // Wants reports whether the endpoint wants an event of that kind and channel.
 func (e *Endpoint) Wants(kind Kind, channel string) bool {
 	if len(e.Kinds) > 0 && !slices.Contains(e.Kinds, kind) {

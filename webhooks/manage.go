@@ -31,6 +31,7 @@ type Settings struct {
 	Headers    *map[string]string
 	Paused     *bool // true pauses; false makes it enabled again, whatever stopped it
 	Status     *Status
+	Secret     *tenants.Secret // one that is known to the receiver already, in the form of [NewSecret]
 }
 
 func (m *Manager) now() time.Time {
@@ -57,6 +58,12 @@ func (m *Manager) apply(ctx context.Context, e *Endpoint, s Settings) error {
 	set(&e.KeepBodies, s.KeepBodies)
 	set(&e.Headers, s.Headers)
 	set(&e.Status, s.Status)
+	if s.Secret != nil {
+		if err := checkSecret(*s.Secret); err != nil {
+			return err
+		}
+		e.Secret = *s.Secret
+	}
 	switch {
 	case s.Paused == nil:
 	case *s.Paused:
@@ -65,6 +72,12 @@ func (m *Manager) apply(ctx context.Context, e *Endpoint, s Settings) error {
 		e.Status, e.StatusReason = Enabled, ""
 	}
 	return e.validate()
+}
+
+// Try is e as s would make it, with all but a new address checked; nothing is stored.
+func (m *Manager) Try(ctx context.Context, e Endpoint, s Settings) (*Endpoint, error) {
+	s.URL = nil
+	return &e, m.apply(ctx, &e, s)
 }
 
 func set[T any](to, from *T) {

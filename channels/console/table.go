@@ -207,7 +207,7 @@ var table = []Info{
 	{Code: MessagesUsedUp, Kind: Publish, Wire: 403, What: "The messages of today are used up.", Remedy: "Wait for 00:00 UTC, raise max_messages_per_day, or ask for a larger plan."},
 	{Code: DeliveryLimit, Kind: Publish, Wire: 429, What: "The account's apps deliver more a second than the plan allows.", Remedy: "Publish less often or to fewer subscribers, or ask for a larger plan."},
 	{Code: ServerBusy, Kind: Publish, Wire: 503, What: "The node has as much to deliver as it can hold.", Remedy: "Try again; if it lasts, whoever runs this server should add a node."},
-	{Code: BrokerAway, Kind: Publish, Wire: 503, What: "Redis did not take the event, or did not answer in time.", Remedy: "Try again, with an idempotency key where doing it twice would hurt. If it lasts, look at /readyz."},
+	{Code: BrokerAway, Kind: Publish, Wire: 503, What: "Redis did not take the event, or did not answer in time.", Remedy: "Try again. What did not answer in time may have been taken all the same, and then comes twice. If it lasts, look at /readyz."},
 
 	{Code: RequestInvalid, Kind: Request, Wire: 400, What: "The query or body of a signed request is not what the path takes.", Remedy: "See the message: it names the parameter."},
 	{Code: RequestTooLarge, Kind: Request, Wire: 413, What: "The body of a request is larger than the server reads.", Remedy: "Send several smaller requests.", Unseen: unsigned},

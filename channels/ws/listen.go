@@ -6,17 +6,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidewire/channels"
 	"tidewire/channels/fanout"
 )
 
 // Listen wraps a listener so that the door can take its connections over:
 // http.Server speaks on them as usual, under TLS too, until they are upgraded.
-func Listen(l net.Listener) net.Listener { return &listener{l} }
+// For what a has no room it closes at once: those who connect and say nothing
+// would else leave no descriptor for the database.
+func Listen(l net.Listener, a *channels.Admission) net.Listener { return &listener{l, a} }
 
-type listener struct{ net.Listener }
+type listener struct {
+	net.Listener
+	admission *channels.Admission // nil = room for everybody
+}
 
 // Accept implements [net.Listener].
 func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.accept()
+		s, ok := c.(*sock)
+		if err != nil || !ok || l.admission.Room(int(s.fd)) {
+			return c, err
+		}
+		_ = s.tcp.Close()
+	}
+}
+
+func (l *listener) accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ func newAdmission(cfg Config, hub *channels.Hub) *channels.Admission {
 	if limit, known := openFileLimit(); known && limit < 1<<31 {
 		n := int(limit) // #nosec G115 -- bounded above
 		a.MaxConnections = max(n-max(leastReserve, n/20), n/2)
+		a.MaxDescriptor = n - (n-a.MaxConnections)/2
 	}
 	return channels.NewAdmission(a)
 }

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tidewire/tenants"
+	"tidewire/webhooks"
 )
 
 // maxInputFile bounds a file that a command reads.
@@ -22,10 +23,11 @@ const maxInputFile = 16 << 20
 func (c *cli) applyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Make tenants, plans, apps and keys what a YAML file says",
-		Long: "Make tenants, plans, apps and keys what a YAML file says, all of it or nothing, and print what changed. Applied\n" +
-			"again it changes nothing. What the file does not name stays as it is; nothing is deleted. A secret written as\n" +
-			"${NAME} is taken from the environment. A running server follows within a second. -f - reads standard input.",
+		Short: "Make tenants, plans, apps, keys and webhooks what a YAML file says",
+		Long: "Make tenants, plans, apps, keys and webhooks what a YAML file says, all of it or nothing, and print what changed.\n" +
+			"Applied again it changes nothing. What the file does not name stays as it is; nothing is deleted. A secret, or the\n" +
+			"value of a header, written as ${NAME} is taken from the environment. A running server follows within a second.\n" +
+			"-f - reads standard input.",
 		Example: "  platform apply -f tenants.yaml --dry-run\n  platform export > tenants.yaml",
 		Args:    arguments(0, 0, "no arguments, but -f FILE"),
 	}
@@ -36,6 +38,10 @@ func (c *cli) applyCommand() *cobra.Command {
 		if len(*files) == 0 {
 			return usagef("-f is needed: the file to apply, for example -f tenants.yaml")
 		}
+		cfg, err := c.load(cmd)
+		if err != nil {
+			return err
+		}
 		var all tenants.Manifest
 		for _, name := range *files {
 			m, err := c.readManifest(cmd, name)
@@ -44,7 +50,7 @@ func (c *cli) applyCommand() *cobra.Command {
 			}
 			all.Plans, all.Tenants = append(all.Plans, m.Plans...), append(all.Tenants, m.Tenants...)
 		}
-		return c.applyManifest(cmd, all, *dryRun, *asJSON, nil)
+		return c.applyManifest(cmd, all, newHostSender(cfg), *dryRun, *asJSON, nil)
 	}
 	return cmd
 }
@@ -98,13 +104,17 @@ func parseManifest(raw []byte, environ []string) (tenants.Manifest, error) {
 
 var secretReference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
-// withSecrets puts the values of environment variables where a secret refers
-// to one. Nothing else in a file is ever replaced.
+// withSecrets puts the values of environment variables where a secret, or the
+// value of a header, refers to one. Nothing else in a file is ever replaced.
 func withSecrets(node any, name string, environ []string) (any, error) {
 	switch v := node.(type) {
 	case map[string]any:
 		for key, value := range v {
-			replaced, err := withSecrets(value, key, environ)
+			of := key
+			if name == "headers" { // of webhooks
+				of = "secret"
+			}
+			replaced, err := withSecrets(value, of, environ)
 			if err != nil {
 				return nil, err
 			}
@@ -142,23 +152,35 @@ type printedApply struct {
 }
 
 type printedMade struct {
-	App    tenants.AppID `json:"app"`
-	Key    string        `json:"key"`
-	Secret string        `json:"secret"`
+	App     tenants.AppID `json:"app"`
+	Key     string        `json:"key,omitempty"`
+	Webhook string        `json:"webhook,omitempty"` // its address
+	Secret  string        `json:"secret"`
 }
 
-func (c *cli) applyManifest(cmd *cobra.Command, m tenants.Manifest, dryRun, asJSON bool, notes []string) error {
+func (c *cli) applyManifest(cmd *cobra.Command, m tenants.Manifest, sender webhooks.Sender, dryRun, asJSON bool, notes []string) error {
 	if err := m.Validate(); err != nil {
 		return usageError{err}
 	}
-	return c.withAccounts(cmd, func(ctx context.Context, a *tenants.Accounts) error {
-		result, err := a.ApplyManifest(ctx, tenants.CLI(), m, dryRun)
+	return c.withManifests(cmd, func(ctx context.Context, a *tenants.Accounts, kept webhooks.Store) error {
+		var result *tenants.ManifestResult
+		hooks, err := planWebhooks(ctx, sender, kept, m)
+		if err == nil {
+			result, err = a.ApplyManifest(ctx, tenants.CLI(), m, hooks.plan, dryRun)
+		}
 		if err != nil {
 			return fmt.Errorf("nothing was changed: %w", err)
 		}
 		printed := printedApply{DryRun: dryRun, Changes: result.Changes, Notes: notes}
 		for _, made := range result.Made {
-			printed.Made = append(printed.Made, printedMade{made.App, made.Key, made.Secret.Reveal()})
+			printed.Made = append(printed.Made, printedMade{App: made.App, Key: made.Key, Secret: made.Secret.Reveal()})
+		}
+		if !dryRun {
+			made, err := hooks.write(ctx, a)
+			if err != nil {
+				return err
+			}
+			printed.Made = append(printed.Made, made...)
 		}
 		if asJSON {
 			return c.printJSON(printed)
@@ -181,6 +203,10 @@ func (c *cli) printApplied(p printedApply) error {
 		out.WriteByte('\n')
 	}
 	for _, made := range p.Made {
+		if made.Webhook != "" {
+			fmt.Fprintf(&out, "App %s has a new webhook endpoint:\n  url     %s\n  secret  %s\n", made.App, printableText(made.Webhook), made.Secret)
+			continue
+		}
 		fmt.Fprintf(&out, "App %s has a new key:\n  key     %s\n  secret  %s\n", made.App, made.Key, made.Secret)
 	}
 	for _, note := range p.Notes {
@@ -190,9 +216,9 @@ func (c *cli) printApplied(p printedApply) error {
 	case len(p.Changes) == 0:
 		out.WriteString("No change: everything is as the file says.\n")
 	case p.DryRun:
-		fmt.Fprintf(&out, "%d changes; nothing was changed, because this is a dry run.\n", len(p.Changes))
+		fmt.Fprintf(&out, "Changes: %d; none was made, because this is a dry run.\n", len(p.Changes))
 	default:
-		fmt.Fprintf(&out, "%d changes made.\n", len(p.Changes))
+		fmt.Fprintf(&out, "Changes made: %d.\n", len(p.Changes))
 	}
 	_, err := io.WriteString(c.stdout, out.String())
 	return err

@@ -144,3 +144,89 @@ func FuzzManifest(f *testing.F) {
 	f.Add("tenants: &a [*a]")
 	f.Fuzz(func(_ *testing.T, text string) { _, _ = parseManifest([]byte(text), nil) })
 }
+
+const webhooksYAML = `
+tenants:
+  - slug: acme
+    apps:
+      - id: "4711"
+        name: Chat
+        keys: [{key: chat-key, secret: chat-secret-1}]
+        webhooks:
+          - url: https://hooks.invalid/a
+            events: [channel_occupied, channel_vacated]
+            channels: [orders-*]
+            headers: {Authorization: "${HOOK_TOKEN}"}
+          - url: https://hooks.invalid/b
+            batching: false
+            status: paused
+            secret: whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
+          - url: https://hooks.invalid/a
+`
+
+func TestApplyWebhooks(t *testing.T) {
+	t.Parallel()
+	environ := append(dataDir(t), "HOOK_TOKEN=Bearer geheim-42")
+	file := func(old, with string) string {
+		return writeFile(t, "w.yaml", strings.Replace(webhooksYAML, old, with, 1))
+	}
+	same := file("", "")
+	list := func() string { return platform(t, environ, "webhooks", "list", "--app", "4711", "--json").stdout }
+
+	require.Len(t, applied(t, environ, "apply", "-f", same, "--dry-run").Changes, 5)
+	first := applied(t, environ, "apply", "-f", same)
+	require.Len(t, first.Changes, 5)
+	require.Len(t, first.Made, 2, "the secrets that were made are shown this once")
+	require.Equal(t, "https://hooks.invalid/a", first.Made[0].Webhook)
+	require.Regexp(t, `^whsec_`, first.Made[0].Secret)
+	require.Empty(t, applied(t, environ, "apply", "-f", same).Changes, "a second time nothing changes")
+	require.Equal(t, 3, strings.Count(list(), `"url"`))
+	require.NotContains(t, list(), "geheim-42")
+
+	r := platform(t, environ, "apply", "-f", file("[orders-*]", "['*']"))
+	require.Zero(t, r.code, r.stderr)
+	require.Equal(t, "~ webhook https://hooks.invalid/a \"4711\"  channels: [orders-*] → [*]\nChanges made: 1.\n", r.stdout)
+	r = platform(t, append(environ[:1:1], "HOOK_TOKEN=Bearer geheim-43"), "apply", "-f", file("[orders-*]", "['*']"))
+	require.Contains(t, r.stdout, "headers: values → other values")
+	require.NotContains(t, r.stdout, "geheim")
+	r = platform(t, environ, "apply", "-f", file("status: paused", "status: enabled"))
+	require.Contains(t, r.stdout, "status: paused → enabled")
+	require.Contains(t, platform(t, environ, "tenants", "export", "acme").stdout, "webhook.updated", "all of it is in the audit log")
+
+	for name, test := range map[string]struct{ old, with, want string }{
+		"unknown name":   {"batching: false", "batched: false", "batched"},
+		"unknown event":  {"channel_occupied", "channel_opened", "channel_opened"},
+		"forbidden":      {"hooks.invalid/b", "127.0.0.1/b", "webhooks[1]"},
+		"no address":     {"url: https://hooks.invalid/b", "url: hooks", "https://"},
+		"another secret": {"MDEyMzQ1", "MDEyMzQ2", "another secret"},
+		"no secret":      {"hooks.invalid/b\n            batching: false\n            status: paused\n            secret: whsec_", "hooks.invalid/c\n            secret: ", "whsec_"},
+		"unknown status": {"paused", "resting", "paused or disabled"},
+		"unset variable": {"HOOK_TOKEN", "NO_SUCH", "NO_SUCH"},
+		"no list":        {"webhooks:", "webhooks:\n            url: x\n        keyz:", "keyz"},
+	} {
+		before := list()
+		bad := strings.Replace(file(test.old, test.with), "Chat", "Renamed", 1)
+		requireOneLine(t, platform(t, environ, "apply", "-f", bad), test.want)
+		require.Equal(t, before, list(), name)
+		require.NotContains(t, platform(t, environ, "apps", "list").stdout, "Renamed", "nothing half-written")
+	}
+}
+
+func TestExportedWebhooks(t *testing.T) {
+	t.Parallel()
+	here := append(dataDir(t), "HOOK_TOKEN=Bearer geheim-42")
+	applied(t, here, "apply", "-f", writeFile(t, "w.yaml", webhooksYAML))
+	plain := platform(t, here, "export").stdout
+	require.NotContains(t, plain, "geheim-42")
+	require.NotContains(t, plain, "whsec_")
+	require.Empty(t, applied(t, here, "apply", "-f", writeFile(t, "p.yaml", plain)).Changes)
+
+	full := platform(t, here, "export", "--secrets").stdout
+	require.Contains(t, full, "geheim-42")
+	there := dataDir(t)
+	require.Len(t, applied(t, there, "apply", "-f", writeFile(t, "f.yaml", full)).Changes, 5)
+	require.Empty(t, applied(t, there, "apply", "-f", writeFile(t, "f.yaml", full)).Changes)
+	require.Equal(t, full, platform(t, there, "export", "--secrets").stdout)
+	plain = strings.Replace(plain, "key: chat-key", "key: chat-key\n            secret: chat-secret-1", 1)
+	requireOneLine(t, platform(t, dataDir(t), "apply", "-f", writeFile(t, "p.yaml", plain)), "nothing was changed", "Authorization", "--secrets")
+}

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"tidewire/migrations/dbtest"
 )
 
 func folderOf(environ []string) string { return strings.TrimPrefix(environ[0], "TIDEWIRE_DATA_DIR=") }
@@ -48,17 +46,23 @@ func TestBackupAndRestore(t *testing.T) {
 
 func TestMoveToPostgres(t *testing.T) {
 	t.Parallel()
-	url := dbtest.Postgres(t)
+	nodes := inOwnRedis(t, twoNodes(t), 15) // data folder, database, Redis
+	url := strings.TrimPrefix(nodes[1], "TIDEWIRE_DATABASE_URL=")
 	environ := dataDir(t)
 	applied(t, environ, "apps", "import", "--from", "soketi", "--tenant", "acme", writeFile(t, "apps.sql", soketiDump("copy", 50)))
 	applied(t, environ, "apply", "-f", writeFile(t, "t.yaml", strings.ReplaceAll(manifestYAML, "${CHAT_SECRET}", "chat-secret-1")))
 	require.Zero(t, platform(t, environ, "tenants", "suspend", "acme", "--reason", "unpaid").code)
 	require.Zero(t, platform(t, environ, "tokens", "create", "--tenant", "acme", "--name", "ci", "--scopes", "apps:read").code)
+	applied(t, environ, "apply", "-f", writeFile(t, "w.yaml", "tenants: [{slug: acme, apps: [{id: '5002', name: App 5002, webhooks: [{url: https://hooks.invalid/a}]}]}]"))
+	endpoint := printed[[]struct{ ID string }](t, environ, "webhooks", "list", "--app", "5002")[0].ID
+	require.Zero(t, platform(t, environ, "webhooks", "test", endpoint, "--app", "5002").code)
 	before := platform(t, environ, "export", "--secrets").stdout
 
 	running := startNode(t, environ...)
 	requireOneLine(t, platform(t, running.environ, "move", "--to", url), "stop it first")
 	running.end(t)
+	deliveries := platform(t, environ, "webhooks", "deliveries", "--app", "5002", "--json").stdout
+	require.Contains(t, deliveries, endpoint)
 	listen := "TIDEWIRE_LISTEN=" + freePort(t)
 	environ = append(environ, listen)
 
@@ -79,13 +83,16 @@ func TestMoveToPostgres(t *testing.T) {
 	require.Equal(t, 52, rows["app_keys"])
 	require.NotZero(t, rows["audit_log"])
 	require.NotZero(t, rows["config_changes"])
+	require.Equal(t, 1, rows["webhook_deliveries"])
 
 	there := append(environ, "TIDEWIRE_DATABASE_URL="+url)
 	require.Equal(t, before, platform(t, there, "export", "--secrets").stdout)
+	require.Equal(t, deliveries, platform(t, there, "webhooks", "deliveries", "--app", "5002", "--json").stdout)
 	requireOneLine(t, platform(t, environ, "move", "--to", url), "nothing was moved", "not empty")
 	requireOneLine(t, platform(t, there, "move", "--to", url), "embedded")
 	requireOneLine(t, platform(t, there, "backup", "x.db"), "pg_dump")
 	require.Zero(t, platform(t, there, "tenants", "resume", "acme").code)
-	n := startNode(t, there...)
+	n := startNode(t, append(there, nodes[2])...)
 	subscribed(t, n.url, "key-2", "orders")
+	createApp(t, n.environ)
 }

@@ -105,7 +105,8 @@ func TestEveryCommandHasHelp(t *testing.T) {
 func TestApps(t *testing.T) {
 	t.Parallel()
 	environ := dataDir(t)
-	made := createApp(t, environ, "--settings", `{"client_events":true}`, "--limits", `{"max_connections":5}`)
+	made := printed[printedApp](t, environ, "apps", "create", "--tenant", "acme", "--name", "Chat",
+		"--settings", `{"client_events":true}`, "--limits", `{"max_connections":5}`)
 	require.Regexp(t, `^[0-9]{6,9}$`, string(made.ID))
 	require.Regexp(t, `^[0-9a-f]{20}$`, made.Key)
 	require.Regexp(t, `^[0-9a-f]{20}$`, made.Secret)

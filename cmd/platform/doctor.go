@@ -79,6 +79,7 @@ func examine(ctx context.Context, cfg Config, log *slog.Logger) []finding {
 		examineRealtime(ctx, cfg, log),
 		examineTLS(cfg),
 		examineFiles(),
+		examineMemory(),
 		examinePort(ctx, cfg, "listen", cfg.Listen),
 	)
 	if cfg.MetricsListen != "" {

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"tidewire/migrations"
@@ -196,6 +198,16 @@ func examineFiles() finding {
 		f.Status, f.Fix = statusWarn, "raise it: ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit"
 	}
 	return f
+}
+
+// examineMemory says whether clients are turned away before memory is short.
+func examineMemory() finding {
+	const check = "memory"
+	limit := debug.SetMemoryLimit(-1) // asks only
+	if limit == math.MaxInt64 {
+		return ok(check, "no limit; GOMEMLIMIT, such as 1600MiB, turns new clients away before the kernel ends the server")
+	}
+	return ok(check, "GOMEMLIMIT is %d MiB; above %.0f%% of it new clients are turned away", limit>>20, memoryShare*100)
 }
 
 func examinePort(ctx context.Context, cfg Config, setting, address string) finding {

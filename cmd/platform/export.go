@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tidewire/tenants"
+	"tidewire/webhooks"
 )
 
 // The shape of a manifest as it is written; tenants.ParseManifest reads it.
@@ -36,6 +39,7 @@ type yamlApp struct {
 	Settings map[string]any `yaml:"settings,omitempty" json:"settings,omitempty"`
 	Limits   map[string]any `yaml:"limits,omitempty" json:"limits,omitempty"`
 	Keys     []yamlKey      `yaml:"keys,omitempty" json:"keys,omitempty"`
+	Webhooks []yamlWebhook  `yaml:"webhooks,omitempty" json:"webhooks,omitempty"`
 }
 
 type yamlKey struct {
@@ -48,9 +52,10 @@ type yamlKey struct {
 func (c *cli) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write tenants, plans, apps and keys as a file for apply",
-		Long: "Write tenants, plans, apps and keys as YAML that `platform apply` reads. Secrets are left out, which is enough to\n" +
-			"apply the file to this installation again; --secrets writes them, so that another installation can be filled.\n" +
+		Short: "Write tenants, plans, apps, keys and webhooks as a file for apply",
+		Long: "Write tenants, plans, apps, keys and webhooks as YAML that `platform apply` reads. Secrets are left out, which is\n" +
+			"enough to apply the file to this installation again; --secrets writes them, headers of webhooks included, so that\n" +
+			"another installation can be filled.\n" +
 			"Members, tokens and the audit log are not in it: for all of one tenant there is `platform tenants export`.",
 		Example: "  platform export > tenants.yaml\n  platform export --tenant acme --secrets --json",
 		Args:    arguments(0, 0, "no arguments"),
@@ -59,12 +64,12 @@ func (c *cli) exportCommand() *cobra.Command {
 	secrets := cmd.Flags().Bool("secrets", false, "write the secrets too: keep the file as you keep a password")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return c.withAccounts(cmd, func(ctx context.Context, a *tenants.Accounts) error {
+		return c.withManifests(cmd, func(ctx context.Context, a *tenants.Accounts, kept webhooks.Store) error {
 			m, err := a.ExportManifest(ctx, tenants.CLI(), *tenant)
 			if err != nil {
 				return noTenant(err, *tenant)
 			}
-			written, err := writable(m, *secrets)
+			written, err := writable(ctx, m, kept, *secrets)
 			if err != nil {
 				return err
 			}
@@ -82,7 +87,7 @@ func (c *cli) exportCommand() *cobra.Command {
 	return cmd
 }
 
-func writable(m *tenants.Manifest, secrets bool) (yamlManifest, error) {
+func writable(ctx context.Context, m *tenants.Manifest, kept webhooks.Store, secrets bool) (yamlManifest, error) {
 	out := yamlManifest{Tenants: []yamlTenant{}}
 	for _, p := range m.Plans {
 		fields, err := asMap(p)
@@ -102,6 +107,9 @@ func writable(m *tenants.Manifest, secrets bool) (yamlManifest, error) {
 		one := yamlTenant{Slug: t.Slug, Name: t.Name, Plan: t.Plan, Status: string(t.Status), StatusReason: t.StatusReason}
 		for _, app := range t.Apps {
 			written, err := writableApp(app, secrets)
+			if err == nil {
+				written.Webhooks, err = writableWebhooks(ctx, kept, app.ID, secrets)
+			}
 			if err != nil {
 				return out, err
 			}
@@ -175,4 +183,44 @@ func asMap(v any) (map[string]any, error) {
 		return nil, fmt.Errorf("encode the export: %w", err)
 	}
 	return tree, nil
+}
+
+// writableWebhooks are the endpoints of an app as apply reads them.
+func writableWebhooks(ctx context.Context, kept webhooks.Store, app tenants.AppID, secrets bool) ([]yamlWebhook, error) {
+	list, err := kept.Endpoints(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	var out []yamlWebhook
+	for _, e := range list {
+		if e.Status == webhooks.Listening {
+			continue
+		}
+		w := yamlWebhook{URL: e.URL}
+		if len(e.Kinds) > 0 {
+			w.Events = &e.Kinds
+		}
+		if len(e.Channels) > 0 {
+			w.Channels = &e.Channels
+		}
+		if !e.Batching {
+			w.Batching = &e.Batching
+		}
+		if !e.KeepBodies {
+			w.KeepBodies = &e.KeepBodies
+		}
+		if e.Status != webhooks.Enabled {
+			w.Status = string(e.Status)
+		}
+		if secrets {
+			w.Secret = e.Secret.Reveal()
+			if len(e.Headers) > 0 {
+				w.Headers = &e.Headers
+			}
+		} else {
+			w.HeadersSet = slices.Sorted(maps.Keys(e.Headers))
+		}
+		out = append(out, w)
+	}
+	return out, nil
 }

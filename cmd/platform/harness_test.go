@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +52,10 @@ func startNodeWith(t *testing.T, x extras, environ ...string) *node {
 		up <- a
 	}
 	go func() { n.ended <- run(ctx, cfg, newLogger(cfg, n.log), x) }()
-	t.Cleanup(func() { n.end(t) })
+	t.Cleanup(func() {
+		n.end(t)
+		requireClean(t, n.log.String(), secretMark, password) // whatever the test is about
+	})
 	select {
 	case a := <-up:
 		n.url, n.metrics = cfg.localURL(a.Main), "http://"+a.Metrics
@@ -160,9 +165,15 @@ func subscribed(t *testing.T, base, key string, names ...string) *client {
 	return c
 }
 
+// secretMark is in every secret that tests make for an app.
+const secretMark = "streng-geheim-"
+
 // createApp creates an app by the command and returns what it printed.
 func createApp(t *testing.T, environ []string, args ...string) printedApp {
 	t.Helper()
+	if !slices.Contains(args, "--secret") {
+		args = append(args, "--secret", secretMark+strings.ToLower(rand.Text()[:8]))
+	}
 	r := platform(t, environ, append([]string{"apps", "create", "--json", "--tenant", "acme", "--name", "Chat"}, args...)...)
 	require.Zero(t, r.code, r.stderr)
 	var app printedApp

@@ -115,6 +115,7 @@ func TestHealthIsTrue(t *testing.T) {
 	call[any](ada, 200, http.MethodPost, "/verify", fields{"token": n.link(t, "ada@example.com", "Confirm")})
 	hooks := newReceiver(t)
 	app := hookedApp(t, n.environ, hooks)
+	hooks.await(n.url, app)
 	fresh := make(chan printedApp, 12)
 	for i := range cap(fresh) {
 		fresh <- call[apiApp](ada, 201, http.MethodPost, "/tenants/acme/apps", fields{"name": "Fresh " + strconv.Itoa(i)}).printed()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidewire/tenants"
+	"tidewire/webhooks"
 )
 
 // importedApp is an app as another server described it.
@@ -16,6 +18,7 @@ type importedApp struct {
 	id, key, secret, name string
 	disabled              bool
 	settings, limits      map[string]any
+	webhooks              []yamlWebhook
 	notes                 []string // what could not be carried over
 }
 
@@ -24,7 +27,8 @@ func (c *cli) appsImportCommand() *cobra.Command {
 		Use:   "import --from pusher|soketi|reverb --tenant SLUG FILE…",
 		Short: "Take apps over from Pusher, soketi or Reverb, with their ids, keys and secrets",
 		Long: "Take apps over from Pusher, soketi or Reverb. Ids, keys and secrets stay as they are, so that clients and servers\n" +
-			"only need another host. All of it happens or nothing; imported again, nothing changes.\n\n" +
+			"only need another host; soketi's webhooks come along. All of it happens or nothing; imported again, nothing\n" +
+			"changes.\n\n" +
 			"  pusher  a .env with PUSHER_APP_ID, PUSHER_APP_KEY and PUSHER_APP_SECRET (or PUSHER_URL), or a JSON list of\n" +
 			"          objects with id, key, secret and name\n" +
 			"  soketi  an SQL dump of its apps table (MySQL or Postgres), its JSON array of apps, or a .env with\n" +
@@ -57,14 +61,43 @@ func (c *cli) appsImportCommand() *cobra.Command {
 			}
 			apps[0].name = *name
 		}
+		cfg, err := c.load(cmd)
+		if err != nil {
+			return err
+		}
+		sender := newHostSender(cfg)
+		keepWebhooks(cmd.Context(), &webhooks.Manager{Sender: sender}, apps)
 		list, notes, err := manifestApps(apps, *newIDs)
 		if err != nil {
 			return usageError{err}
 		}
 		m := tenants.Manifest{Tenants: []tenants.ManifestTenant{{Slug: *tenant, Apps: list}}}
-		return c.applyManifest(cmd, m, *dryRun, *asJSON, notes)
+		return c.applyManifest(cmd, m, sender, *dryRun, *asJSON, notes)
 	}
 	return cmd
+}
+
+// keepWebhooks leaves out, with a note, what may not be called or told here.
+func keepWebhooks(ctx context.Context, m *webhooks.Manager, apps []importedApp) {
+	for i := range apps {
+		app := &apps[i]
+		app.webhooks = slices.DeleteFunc(app.webhooks, func(w yamlWebhook) bool {
+			err := webhooks.CheckURL(w.URL)
+			if err == nil {
+				err = m.Sender.Check(ctx, w.URL)
+			}
+			if err == nil {
+				_, err = m.Try(ctx, webhooks.Endpoint{}, w.settings())
+			}
+			if err == nil && len(*w.Events) == 0 {
+				err = errors.New("it names no events")
+			}
+			if err != nil {
+				app.notes = append(app.notes, fmt.Sprintf("its webhook to %s was left out: %v", printableText(w.URL), err))
+			}
+			return err != nil
+		})
+	}
 }
 
 // readImport reads the files in the words of one kind of server.
@@ -102,6 +135,9 @@ func manifestApps(apps []importedApp, newIDs bool) (list []tenants.ManifestApp, 
 			ID: tenants.AppID(app.id), Name: app.name, Disabled: &app.disabled,
 			Settings: jsonOrNil(app.settings), Limits: jsonOrNil(app.limits),
 			Keys: []tenants.ManifestKey{{Key: app.key, Secret: tenants.NewSecret(app.secret)}},
+		}
+		if len(app.webhooks) > 0 {
+			one.Webhooks = []byte(compactJSON(app.webhooks))
 		}
 		if one.Name == "" {
 			one.Name = "App " + app.id

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+
+	"tidewire/channels"
+	"tidewire/webhooks"
 )
 
 func importSoketi(in importFiles) ([]importedApp, error) {
@@ -74,27 +76,42 @@ func soketiApp(o importObject) importedApp {
 			app.notes = append(app.notes, name+" is fixed here and was left out")
 		}
 	}
-	if hooks := o.hooks(); len(hooks) > 0 {
-		app.notes = append(app.notes, "has webhooks, which are not imported; make them anew: "+strings.Join(hooks, "; "))
-	}
+	o.hooksInto(&app)
 	return app
 }
 
-// hooks says in words where an app's webhooks go.
-func (o importObject) hooks() []string {
+// hooksInto takes an app's webhooks over, as far as they are addresses.
+func (o importObject) hooksInto(app *importedApp) {
 	raw := o.first("webhooks", "Webhooks")
 	if text, ok := raw.(string); ok {
 		_ = json.Unmarshal([]byte(text), &raw)
 	}
 	list, _ := raw.([]any)
-	var words []string
 	for _, one := range list {
-		hook, _ := one.(map[string]any)
-		if hook["url"] != nil {
-			words = append(words, printableText(fmt.Sprintf("%v %v", hook["url"], hook["event_types"])))
-		} else if hook["lambda_function"] != nil {
-			words = append(words, printableText(fmt.Sprintf("the Lambda function %v, which needs an URL", hook["lambda_function"])))
+		fields, _ := one.(map[string]any)
+		hook := importObject(fields)
+		if function := hook.text("lambda_function"); function != "" {
+			app.notes = append(app.notes, "its webhook calls the Lambda function "+printableText(function)+"; give that an address, and make the webhook anew")
+			continue
 		}
+		kinds := []webhooks.Kind{}
+		for _, name := range hook.list("event_types") {
+			if name == "cache_missed" {
+				name = channels.CacheMissed
+			}
+			kinds = append(kinds, webhooks.Kind(fmt.Sprint(name)))
+		}
+		w := yamlWebhook{URL: hook.text("url"), Events: &kinds}
+		if filter, ok := fields["filter"].(map[string]any); ok {
+			starts, ends := importObject(filter).text("channel_name_starts_with"), importObject(filter).text("channel_name_ends_with")
+			w.Channels = &[]string{starts + "*" + ends}
+		}
+		if headers, ok := fields["headers"].(map[string]any); ok {
+			w.Headers = &map[string]string{}
+			for name, value := range headers {
+				(*w.Headers)[name] = fmt.Sprint(value)
+			}
+		}
+		app.webhooks = append(app.webhooks, w)
 	}
-	return words
 }

@@ -44,21 +44,46 @@ func TestAppsImportSoketiTable(t *testing.T) {
 	for _, style := range []string{"mysql", "copy", "inserts"} {
 		t.Run(style, func(t *testing.T) {
 			t.Parallel()
-			rows := 20
-			if style == "mysql" {
-				rows = 1000
+			rows, changes := 20, 21
+			if style == "mysql" { // in which each app has a webhook
+				rows, changes = 1000, 2001
 			}
 			environ := dataDir(t)
 			file := writeFile(t, "apps.sql", soketiDump(style, rows))
 			args := []string{"apps", "import", "--from", "soketi", "--tenant", "acme", file}
 			first := applied(t, environ, args...)
-			require.Len(t, first.Changes, rows+1)
+			require.Len(t, first.Changes, changes)
 			require.Empty(t, applied(t, environ, args...).Changes, "the second time nothing changes")
 			r := platform(t, environ, "apps", "show", "5007", "--reveal", "--json")
 			require.Contains(t, r.stdout, `"key": "key-7"`)
 			require.Contains(t, r.stdout, `"secret": "se'cret,(7)"`)
 			require.Contains(t, r.stdout, `"client_events": true`)
 		})
+	}
+}
+
+// Webhooks come along; what cannot is said, and keeps nothing else back.
+func TestAppsImportSoketiWebhooks(t *testing.T) {
+	t.Parallel()
+	environ := dataDir(t)
+	file := writeFile(t, "s.json", `[{"id":"66","key":"sk","secret":"soketi-secret","webhooks":[
+		{"url":"https://hooks.invalid/a","event_types":["channel_occupied","cache_missed"],
+		 "filter":{"channel_name_starts_with":"orders-"},"headers":{"X-Team":"blue"}},
+		{"lambda_function":"notify","event_types":["client_event"]},
+		{"url":"http://127.0.0.1/inside","event_types":["client_event"]},
+		{"url":"https://hooks.invalid/b","event_types":["no_such_event"]},
+		{"url":"https://hooks.invalid/c"}]}]`)
+	args := []string{"apps", "import", "--from", "soketi", "--tenant", "acme", file}
+	first := applied(t, environ, args...)
+	require.Len(t, first.Changes, 3, "tenant, app and one webhook")
+	require.Len(t, first.Notes, 4)
+	for i, part := range []string{"notify", "127.0.0.1/inside", "no_such_event", "no events"} {
+		require.Contains(t, strings.Join(first.Notes, "\n"), part, i)
+	}
+	require.Empty(t, applied(t, environ, args...).Changes)
+	exported := platform(t, environ, "export", "--secrets").stdout
+	for _, part := range []string{"url: https://hooks.invalid/a", "- channel_occupied", "- cache_miss", "- orders-*", "X-Team: blue"} {
+		require.Contains(t, exported, part)
 	}
 }
 

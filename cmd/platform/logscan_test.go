@@ -20,7 +20,8 @@ import (
 // secretShapes are what has no place in a log whatever its value is.
 var secretShapes = regexp.MustCompile(`twk_[0-9A-Za-z]{8,}|whsec_[0-9A-Za-z+/]{8,}|auth_signature=[0-9a-f]+|eyJ[\w-]{10,}\.eyJ[\w-]{10,}|"(password|secret)":"[^"]+"|argon2id\$`)
 
-// requireClean asserts that a log has neither those nor any of the markers.
+// requireClean asserts that a log has neither those nor any of the markers. It
+// reads the log of every server that a test starts.
 // Mails are an exception where no mail server is set: then the log is where
 // their readers look for them.
 func requireClean(t *testing.T, log string, markers ...string) {

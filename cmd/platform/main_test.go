@@ -28,6 +28,11 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(actAsWanderers) != "" {
 		actWanderers()
+		return
+	}
+	if os.Getenv(actAsACME) != "" {
+		actACME()
+		return
 	}
 	goleak.VerifyTestMain(m)
 }

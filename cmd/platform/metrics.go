@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +18,7 @@ import (
 
 // newMetricsServer serves /metrics, and profiles to this machine only: a
 // profile can show what is in memory.
-func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, hooks *webhooks.Service, ready *readiness, log *slog.Logger) *http.Server {
+func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *realtime, hooks *webhooks.Service, ready *readiness, log *slog.Logger, more ...prometheus.Collector) *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -28,9 +29,7 @@ func newMetricsServer(hub *channels.Hub, admission *channels.Admission, live *re
 		newHealthCollector(ready.health),
 		buildCollector(),
 	)
-	for _, c := range live.collectors {
-		registry.MustRegister(c)
-	}
+	registry.MustRegister(slices.Concat(live.collectors, more)...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	// Apps are without number, so theirs is a scrape of its own.

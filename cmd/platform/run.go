@@ -41,7 +41,7 @@ type extras struct {
 func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	// What can be wrong without a database comes first: then nothing has been
 	// opened or written.
-	tlsConfig, err := loadTLS(cfg, log)
+	tlsConfig, certificates, err := loadTLS(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		sse:   sse.New(sse.Config{Hub: hub, Apps: apps, Log: log, IsTLS: isTLS, Admission: admission, Address: address}),
 		api:   api.New(api.Config{Hub: hub, Apps: apps, Log: log, Console: tap}),
 		admin: admin,
-		trace: traces.ofRequests(),
+		trace: traces.ofRequests(), timing: newRequestTiming(),
 		ready: newReadiness(log, readyChecks(store, apps, live, admission)),
 	}
 	if x.accounts != nil {
@@ -138,7 +138,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	// Requests that wait for events end only when they are told to.
 	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
-	metrics := newMetricsServer(hub, admission, live, hooks, parts.ready, log)
+	metrics := newMetricsServer(hub, admission, live, hooks, parts.ready, log, newCertificateCollector(certificates), parts.timing)
 
 	group, running := errgroup.WithContext(ctx)
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
@@ -159,7 +159,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		group.Go(func() error { return runCore(cores, "realtime engine", live.run) })
 	}
 	group.Go(func() error { return runCore(cores, "readiness", parts.ready.run) })
-	group.Go(func() error { return serve(srv, ws.Listen(ports.main)) })
+	group.Go(func() error { return serve(srv, ws.Listen(ports.main, admission)) })
 	if ports.metrics != nil {
 		group.Go(func() error { return serve(metrics, ports.metrics) })
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tidewire/channels/sockjs"
 	"tidewire/channels/sse"
@@ -20,14 +21,15 @@ import (
 
 // routes are the parts that answer requests on the main port.
 type routes struct {
-	ws    http.Handler                    // GET /app/{key}
-	http  *sockjs.Door                    // POST /pusher/app/{key}/…
-	sse   *sse.Door                       // GET /sse/app/{key}
-	api   interface{ Mount(gin.IRouter) } // /apps/{id}/…
-	admin http.Handler                    // /api/…
-	trace gin.HandlerFunc                 // of publishes; nil = they are not traced
-	ready *readiness
-	home  http.Handler // "/" and the playground's folder; nil = "/" leads to the dashboard
+	ws     http.Handler                    // GET /app/{key}
+	http   *sockjs.Door                    // POST /pusher/app/{key}/…
+	sse    *sse.Door                       // GET /sse/app/{key}
+	api    interface{ Mount(gin.IRouter) } // /apps/{id}/…
+	admin  http.Handler                    // /api/…
+	trace  gin.HandlerFunc                 // of publishes; nil = they are not traced
+	timing *prometheus.HistogramVec        // of requests to the APIs; nil = they are not timed
+	ready  *readiness
+	home   http.Handler // "/" and the playground's folder; nil = "/" leads to the dashboard
 }
 
 // newServer makes the HTTP server of the main port; without tlsConfig it speaks
@@ -81,6 +83,9 @@ func newRouter(cfg Config, log *slog.Logger, parts routes) (http.Handler, error)
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", gin.WrapH(parts.ready))
 
+	if parts.timing != nil {
+		r.Use(timeRequests(parts.timing))
+	}
 	r.Use(parts.ready.endConnections, logRequests(log), recoverPanics(log), secureHeaders, allowOrigins)
 	if parts.trace != nil {
 		r.Use(parts.trace)

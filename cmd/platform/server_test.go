@@ -16,6 +16,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,9 +134,10 @@ func certificate(t *testing.T, until time.Time) (certFile, keyFile string, pool 
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	certFile, keyFile, pool := certificate(t, time.Now().Add(365*24*time.Hour))
+	until := time.Now().Add(365 * 24 * time.Hour)
+	certFile, keyFile, pool := certificate(t, until)
 	// The harness asks without TLS, so this server is started by hand.
-	environ := append(dataDir(t), "TIDEWIRE_LISTEN="+freePort(t), "TIDEWIRE_METRICS_LISTEN=off",
+	environ := append(dataDir(t), "TIDEWIRE_LISTEN="+freePort(t), "TIDEWIRE_METRICS_LISTEN="+freePort(t),
 		"TIDEWIRE_TLS_CERT="+certFile, "TIDEWIRE_TLS_KEY="+keyFile)
 	start(t, environ, "serve")
 	eventually(t, func() bool { return platform(t, environ, "healthcheck").code == exitOK }, "never healthy")
@@ -159,7 +163,17 @@ func TestTLS(t *testing.T) {
 
 	// A new certificate is taken up without a restart, a bad one is not, and
 	// sockets that are open do not notice.
-	nextCert, nextKey, nextPool := certificate(t, time.Now().Add(365*24*time.Hour))
+	nextUntil := until.Add(24 * time.Hour)
+	nextCert, nextKey, nextPool := certificate(t, nextUntil)
+	expires := func() float64 {
+		_, page := get(t, "http://"+strings.TrimPrefix(environ[2], "TIDEWIRE_METRICS_LISTEN=")+"/metrics")
+		value := regexp.MustCompile(`(?m)^tidewire_certificate_expires_timestamp_seconds (.*)$`).FindStringSubmatch(page)
+		require.NotNil(t, value)
+		at, err := strconv.ParseFloat(value[1], 64)
+		require.NoError(t, err)
+		return at
+	}
+	require.EqualValues(t, until.Unix(), expires())
 	replace(t, certFile, nextCert) // as between the two writes of a renewal: they do not belong together
 	served := func(pool *x509.CertPool) bool {
 		raw, err := tls.Dial("tcp", environ[1][len("TIDEWIRE_LISTEN="):], &tls.Config{RootCAs: pool})
@@ -174,6 +188,7 @@ func TestTLS(t *testing.T) {
 	replace(t, keyFile, nextKey)
 	eventually(t, func() bool { return served(nextPool) }, "the new certificate is never served")
 	require.False(t, served(pool))
+	require.EqualValues(t, nextUntil.Unix(), expires())
 	require.NoError(t, conn.WriteMessage(websocket.TextMessage, []byte(`{"event":"pusher:ping","data":{}}`)))
 	require.Equal(t, "pusher:pong", c.next().Event)
 }

@@ -13,16 +13,27 @@ import (
 
 	"tidewire/tenants"
 	"tidewire/tenants/sqlstore"
+	"tidewire/webhooks"
 )
 
 // withAccounts opens the database for a command that works on accounts.
 func (c *cli) withAccounts(cmd *cobra.Command, do func(context.Context, *tenants.Accounts) error) error {
+	return c.withManifests(cmd, func(ctx context.Context, a *tenants.Accounts, _ webhooks.Store) error { return do(ctx, a) })
+}
+
+// withManifests is withAccounts for what has webhooks in it too.
+func (c *cli) withManifests(cmd *cobra.Command, do func(context.Context, *tenants.Accounts, webhooks.Store) error) error {
 	cfg, err := c.load(cmd)
 	if err != nil {
 		return err
 	}
 	return c.withStore(cmd, func(ctx context.Context, store *sqlstore.Store) error {
-		err := do(ctx, newAccounts(cfg, cfg.Listen, store, newQuietLogger(cfg, c.stderr)))
+		log := newQuietLogger(cfg, c.stderr)
+		kept, err := newWebhookStore(cfg, store, log)
+		if err != nil {
+			return err
+		}
+		err = do(ctx, newAccounts(cfg, cfg.Listen, store, log), kept)
 		if errors.As(err, new(*tenants.InvalidError)) {
 			return usageError{err}
 		}

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
 )
@@ -20,26 +27,66 @@ import (
 // certEvery is how often, at most, a handshake looks whether the files changed.
 const certEvery = time.Second
 
-// loadTLS makes the TLS settings of the main port; nil for none.
-func loadTLS(cfg Config, log *slog.Logger) (*tls.Config, error) {
+// loadTLS makes the TLS settings of the main port, nil for none, and says until
+// when the certificates are good.
+func loadTLS(cfg Config, log *slog.Logger) (*tls.Config, *validity, error) {
+	good := &validity{until: map[string]time.Time{}}
 	if len(cfg.AutocertDomains) > 0 {
-		return automatic(cfg), nil
+		config, err := automatic(cfg, good, log)
+		return config, good, err
 	}
 	if cfg.TLSCert == "" {
-		return nil, nil //nolint:nilnil // no TLS is no mistake
+		return nil, good, nil
 	}
 	files, err := newCertFiles(cfg, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.get}, nil
+	good.note("", files.pair)
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		pair, err := files.get(hello)
+		good.note("", pair)
+		return pair, err
+	}}, good, nil
+}
+
+// validity knows until when the certificates are good that are served here.
+type validity struct {
+	mu    sync.Mutex
+	until map[string]time.Time // by domain; empty for one that serves all
+}
+
+func (v *validity) note(domain string, c *tls.Certificate) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.until[domain] = c.Leaf.NotAfter
+}
+
+// earliest is when the first of them ends, in seconds since 1970; 0 for none.
+func (v *validity) earliest() float64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.until) == 0 {
+		return 0
+	}
+	return float64(slices.MinFunc(slices.Collect(maps.Values(v.until)), time.Time.Compare).Unix())
+}
+
+func newCertificateCollector(v *validity) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidewire_certificate_expires_timestamp_seconds",
+		Help: "When the first of the certificates served here ends, in seconds since 1970; 0 while none was served.",
+	}, v.earliest)
 }
 
 func (c Config) speaksTLS() bool { return c.TLSCert != "" || len(c.AutocertDomains) > 0 }
 
 // automatic gets certificates by ACME when a client first asks for one of the
 // domains, and renews them. What it gets it keeps in the data folder.
-func automatic(cfg Config) *tls.Config {
+//
+// A client that names no host, as a health check that asks by address, gets a
+// certificate that proves nothing: no authority is asked for its sake.
+func automatic(cfg Config, good *validity, log *slog.Logger) (*tls.Config, error) {
 	m := &autocert.Manager{
 		Prompt:     autocert.AcceptTOS,
 		HostPolicy: autocert.HostWhitelist(cfg.AutocertDomains...),
@@ -48,9 +95,60 @@ func automatic(cfg Config) *tls.Config {
 	if cfg.AutocertDirectory != "" {
 		m.Client = &acme.Client{DirectoryURL: cfg.AutocertDirectory}
 	}
+	nameless, err := selfSigned()
+	if err != nil {
+		return nil, err
+	}
+	complain := complaints(log)
 	t := m.TLSConfig()
 	t.MinVersion = tls.VersionTLS12
-	return t
+	t.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if hello.ServerName == "" {
+			return nameless, nil
+		}
+		cert, err := m.GetCertificate(hello)
+		switch {
+		case !slices.Contains(cfg.AutocertDomains, hello.ServerName):
+		case err != nil:
+			complain(hello.ServerName, err)
+		case !slices.Contains(hello.SupportedProtos, acme.ALPNProto): // the authority, which asks for proof
+			good.note(hello.ServerName, cert)
+		}
+		return cert, err
+	}
+	return t, nil
+}
+
+// complainEvery is how often a domain's lack of a certificate is told.
+const complainEvery = time.Minute
+
+// complaints tells of the domains that get no certificate, now and then: every
+// client that comes would be a line.
+func complaints(log *slog.Logger) func(domain string, err error) {
+	var mu sync.Mutex
+	last := map[string]time.Time{}
+	return func(domain string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); now.Sub(last[domain]) >= complainEvery {
+			last[domain] = now
+			log.Error("no certificate for a domain: clients cannot connect by it", "domain", domain, "error", err)
+		}
+	}
+}
+
+// selfSigned makes a certificate that nobody believes.
+func selfSigned() (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(10, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
 func loadCertificate(cfg Config) (tls.Certificate, error) {

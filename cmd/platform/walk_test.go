@@ -45,6 +45,7 @@ func testWalk(t *testing.T, environ ...string) {
 	token := call[struct{ Token string }](ada, 201, http.MethodPost, "/tenants/acme/tokens",
 		fields{"name": "deploy", "scopes": []string{"keys:write", "stats:read"}, "apps": []string{string(app.ID)}})
 	rotateUnderTraffic(t, n, &person{t: t, base: n.url, token: token.Token}, app)
+	call[tenants.Tenant](ada, 201, http.MethodPost, "/tenants", fields{"name": "Side project"})
 	testConsole(t, n, bob, app, sub)
 	testFigures(t, ada, path)
 }

@@ -10,6 +10,7 @@ import (
 func (a *API) tenantRoutes() []Route {
 	return []Route{
 		row("tenants.list", get, "/tenants", SignedIn, 200, "The tenants the caller belongs to").with(nil, tenants.Membership{}, a.tenantList).list(),
+		row("tenants.create", post, "/tenants", Person, 201, "Add a tenant and own it, where everybody may sign up").with(addTenantBody{}, tenants.Tenant{}, a.addTenant).revised(),
 		ofTenant("tenants.get", get, "", tenants.ActTenantRead, 200, "A tenant, by id or slug").with(nil, tenants.Tenant{}, a.tenant).revised(),
 		ofTenant("tenants.update", patch, "", tenants.ActTenantWrite, 200, "Rename a tenant").with(tenantPatchBody{}, tenants.Tenant{}, a.updateTenant).revised(),
 		ofTenant("tenants.delete", del, "", tenants.ActTenantDelete, 202, "Close a tenant; after the grace period nothing of it remains").with(nil, tenants.Tenant{}, a.deleteTenant),
@@ -38,6 +39,23 @@ func tenantReply(t *tenants.Tenant, err error) (*Reply, error) {
 }
 
 func (a *API) tenant(r *Request) (*Reply, error) { return tenantReply(r.Tenant, nil) }
+
+type addTenantBody struct {
+	Name string `json:"name"` // left out: the slug
+	Slug string `json:"slug"` // left out: made from the name
+}
+
+func (a *API) addTenant(r *Request) (*Reply, error) {
+	var in addTenantBody
+	if err := r.Decode(&in); err != nil {
+		return nil, err
+	}
+	made, err := a.cfg.Accounts.AddTenant(r.Context(), r.Caller, tenants.NewTenant{Name: in.Name, Slug: in.Slug})
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{Body: made, Revision: made.Revision, Location: v1 + "/tenants/" + made.ID}, nil
+}
 
 type tenantPatchBody struct {
 	Name string `json:"name" api:"required"`

@@ -111,3 +111,25 @@ func TestDocuments(t *testing.T) {
 	c.get("/api/v1/nothing").refused(404, "no_such_route")
 	c.call(http.MethodPut, "/api/v1/me", nil).refused(405, "method_not_allowed")
 }
+
+// TestAnotherTenant adds a second tenant by HTTP, safely repeated.
+func TestAnotherTenant(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		ada, _ := w.signedUp("ada@example.com", "Acme")
+		body := map[string]string{"name": "Side project"}
+		ada.post("/api/v1/tenants", body).refused(403, "email_unverified")
+		ada.post("/api/v1/verify", map[string]string{"token": w.Link("ada@example.com")}).ok(200, nil)
+		var made tenants.Tenant
+		answer := ada.post("/api/v1/tenants", body, "Idempotency-Key", "once").ok(201, &made)
+		require.Equal(t, "side-project", made.Slug)
+		require.Equal(t, "/api/v1/tenants/"+made.ID, answer.header.Get("Location"))
+		var again tenants.Tenant
+		ada.post("/api/v1/tenants", body, "Idempotency-Key", "once").ok(201, &again)
+		require.Equal(t, made.ID, again.ID)
+		ada.post("/api/v1/tenants/side-project/apps", map[string]any{"name": "Chat"}).ok(201, nil)
+		ada.post("/api/v1/tenants", map[string]string{"name": "x", "plan": "enterprise"}).refused(422, "unknown_field")
+		ada.post("/api/v1/tenants", map[string]string{"slug": "acme"}).refused(409, "slug_taken")
+		w.client().post("/api/v1/tenants", body).refused(401, "not_signed_in")
+	})
+}

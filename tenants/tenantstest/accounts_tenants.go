@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,6 +109,107 @@ func testPlans(t *testing.T, w *World) {
 	require.ErrorIs(t, err, tenants.ErrForbidden)
 	_, err = w.Plans(ctx, owner)
 	require.ErrorIs(t, err, tenants.ErrForbidden)
+}
+
+func testAnotherTenant(t *testing.T, w *World) {
+	ctx := t.Context()
+	ada, first := w.Join("ada@example.com", "One")
+	_, err := w.AddTenant(ctx, ada, tenants.NewTenant{Name: "Two"})
+	RequireCode(t, err, "email_unverified")
+	_, err = w.Verify(ctx, w.Meta(), w.Link("ada@example.com"))
+	require.NoError(t, err)
+	ada = w.Enter("ada@example.com")
+
+	second, err := w.AddTenant(ctx, ada, tenants.NewTenant{Name: "Ada's Side Project", Plan: "enterprise", Owner: "eve@example.com"})
+	require.NoError(t, err)
+	require.Equal(t, "ada-s-side-project", second.Slug)
+	require.Equal(t, tenants.TenantActive, second.Status, "the address is confirmed already")
+	require.Equal(t, tenants.DefaultPlan, second.Plan, "nobody chooses their own plan")
+	w.NewApp(ada, second.ID)
+	log, _, err := w.AuditLog(ctx, ada, second.ID, tenants.AuditFilter{Action: "tenant.created"})
+	require.NoError(t, err)
+	require.Len(t, log, 1)
+	require.Equal(t, ada.User().ID, log[0].ActorID)
+	list, err := w.Memberships(ctx, ada)
+	require.NoError(t, err)
+	require.Equal(t, []string{second.ID, first.ID}, []string{list[0].Tenant.ID, list[1].Tenant.ID})
+	require.Equal(t, tenants.RoleOwner, list[0].Role)
+
+	_, err = w.AddTenant(ctx, ada, tenants.NewTenant{Slug: first.Slug})
+	RequireCode(t, err, "slug_taken")
+	for _, bad := range []tenants.NewTenant{{}, {Slug: "No Slug", Name: "x"}, {Name: "two\nlines"}} {
+		_, err = w.AddTenant(ctx, ada, bad)
+		require.ErrorAs(t, err, new(*tenants.InvalidError), bad)
+	}
+	token := w.API(ada, second.ID, tenants.NewToken{Scopes: []tenants.Scope{tenants.ScopeAdmin}})
+	for _, c := range []tenants.Caller{token, tenants.CLI()} {
+		_, err = w.AddTenant(ctx, c, tenants.NewTenant{Name: "x"})
+		require.ErrorIs(t, err, tenants.ErrForbidden)
+	}
+	_, err = w.AddTenant(ctx, tenants.Caller{}, tenants.NewTenant{Name: "x"})
+	require.ErrorIs(t, err, tenants.ErrUnauthenticated)
+
+	_, err = w.SuspendTenant(ctx, tenants.CLI(), first.ID, "spam")
+	require.NoError(t, err)
+	_, err = w.AddTenant(ctx, ada, tenants.NewTenant{Name: "Fresh start"})
+	RequireCode(t, err, "tenant_suspended")
+	_, err = w.ResumeTenant(ctx, tenants.CLI(), first.ID)
+	require.NoError(t, err)
+
+	for n := 2; n < 10; n++ {
+		ada.IP = w.Meta().IP
+		made, err := w.AddTenant(ctx, ada, tenants.NewTenant{Name: "More"})
+		require.NoError(t, err)
+		_, err = w.DeleteTenant(ctx, ada, made.ID)
+		require.NoError(t, err, "what is being deleted counts until it is gone")
+	}
+	_, err = w.AddTenant(ctx, ada, tenants.NewTenant{Name: "Eleventh"})
+	RequireCode(t, err, "too_many_tenants")
+	require.ErrorContains(t, err, "10 is the most")
+
+	bob := w.Colleague(ada, second.ID, "bob@example.com", tenants.RoleAdmin)
+	_, err = w.AddTenant(ctx, bob, tenants.NewTenant{Name: "Bob's"})
+	require.NoError(t, err, "being a member somewhere is not owning it")
+	for range 4 {
+		_, err = w.AddTenant(ctx, bob, tenants.NewTenant{Name: "Bob's"})
+		require.NoError(t, err)
+	}
+	_, err = w.AddTenant(ctx, bob, tenants.NewTenant{Name: "Bob's"})
+	require.ErrorIs(t, err, tenants.ErrThrottled, "five a day from one address")
+}
+
+func testAnotherTenantRace(t *testing.T, w *World) {
+	ctx := t.Context()
+	w.Owner("ada@example.com", "One")
+	ada := w.Enter("ada@example.com")
+	var wg sync.WaitGroup
+	for range 16 {
+		caller := ada
+		caller.IP = w.Meta().IP
+		wg.Go(func() { _, _ = w.AddTenant(ctx, caller, tenants.NewTenant{Name: "More"}) })
+	}
+	wg.Wait()
+	list, err := w.Memberships(ctx, ada)
+	require.NoError(t, err)
+	require.Len(t, list, 10)
+}
+
+// Where not everybody may sign up, tenants are the operator's to give.
+func testAnotherTenantClosed(t *testing.T, w *World) {
+	ctx := t.Context()
+	w.Owner("ada@example.com", "One")
+	_, err := w.CreateUser(ctx, tenants.CLI(), tenants.NewUser{Email: "op@example.com", Password: tenants.NewSecret(Password), Operator: true})
+	require.NoError(t, err)
+	ada, op := w.Enter("ada@example.com"), w.Enter("op@example.com")
+	for _, mode := range []tenants.SignUpMode{tenants.SignUpInvite, tenants.SignUpClosed} {
+		closed := NewWorld(t, w.Store, w.Source, func(o *tenants.AccountOptions) { o.SignUp = mode })
+		_, err = closed.AddTenant(ctx, ada, tenants.NewTenant{Name: "x"})
+		RequireCode(t, err, "signup_closed")
+		made, err := closed.AddTenant(ctx, op, tenants.NewTenant{Name: "For " + string(mode)})
+		require.NoError(t, err)
+		_, err = closed.Tenant(ctx, op, made.ID)
+		require.NoError(t, err)
+	}
 }
 
 func testSuspended(t *testing.T, w *World) {

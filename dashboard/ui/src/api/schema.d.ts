@@ -738,7 +738,8 @@ export interface paths {
         /** The tenants the caller belongs to */
         get: operations["tenants.list"];
         put?: never;
-        post?: never;
+        /** Add a tenant and own it, where everybody may sign up */
+        post: operations["tenants.create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1134,6 +1135,10 @@ export interface components {
         Accepted: {
             next: string;
             status: string;
+        };
+        AddTenantBody: {
+            name?: string;
+            slug?: string;
         };
         App: {
             cluster: string;
@@ -3750,6 +3755,45 @@ export interface operations {
                         has_more: boolean;
                         next_cursor?: string;
                     };
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tenants.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+                /** @description the ETag of the state the change is meant for */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AddTenantBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
                 };
             };
             /** @description Refused: see code and detail */
