@@ -123,6 +123,10 @@ soak: bin/testenv ## churn for SOAK (20m) and look at what is left
 neighbour: bin/testenv ## what a loud tenant costs a quiet one, NEIGHBOUR (10) times, alone and over two nodes (12m)
 	NEIGHBOUR=$(or $(NEIGHBOUR),10) ./bin/testenv -need postgres -- $(GO) test ./cmd/platform -run 'TestNoisyNeighbour$$' -v -count 1 -timeout 1h
 
+.PHONY: console-load
+console-load: bin/testenv dashboard $(foreach d,$(CLIENTS),$(call INSTALLED,$(d))) ## how a live console feels at 1,000 events a second, in a browser, for CONSOLE_LOAD (30) seconds
+	CONSOLE_LOAD=$(or $(CONSOLE_LOAD),30) ./bin/testenv -need chromium -- $(GO) test ./cmd/platform -run 'TestConsoleLoad$$' -v -count 1
+
 .PHONY: release
 release: dashboard sdk ## static binaries for every platform, with checksums, in dist/
 	@rm -rf dist && mkdir dist
