@@ -48,11 +48,11 @@ func devConfig(t *testing.T, parts ...string) (map[string]any, devInfo) {
 
 // Everything that a browser is asked to show, on one node over SQLite and
 // memory: the link that dev prints, the life of a customer, every page read by
-// axe and as wide as a phone, and hostile texts in all places.
+// axe and as wide as a phone, numbers that change, and hostile texts in all places.
 func TestDashboardEmbedded(t *testing.T) {
 	t.Parallel()
 	needClients(t)
-	cfg, _ := devConfig(t, "dev", "life", "forms", "readable", "hostile")
+	cfg, _ := devConfig(t, "dev", "life", "figures", "forms", "readable", "hostile")
 	startScript(t, "dashboard/run.mjs", cfg).succeed(t)
 }
 

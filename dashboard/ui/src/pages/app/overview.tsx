@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
+import { useFigures } from "../../api/figures";
 import { appQuery, appUsageQuery, statsQuery, type Span } from "../../api/queries";
 import { UsageCharts } from "../../ui/usage";
 import { Badge, Card, Meter, number, Page, Remote, Segments, Stat } from "../../ui/parts";
@@ -27,7 +28,9 @@ export function Overview() {
 }
 
 function Now({ app }: { app: string }) {
-  const stats = useQuery(statsQuery(app));
+  const query = statsQuery(app);
+  const stats = useQuery(query);
+  useFigures(app, "stats", query.queryKey);
   return (
     <Remote query={stats} height={104} lines={1}>
       {(s) => (
