@@ -32,7 +32,7 @@ export function Channels() {
                 <tbody>
                   {page.data.map((c) => (
                     <tr key={c.name}>
-                      <td><button className="btn quiet" type="button" onClick={() => setOpen(c.name)}><code>{c.name}</code></button></td>
+                      <td><button className="link" type="button" onClick={() => setOpen(c.name)}><code>{c.name}</code></button></td>
                       <td><Badge>{c.kind}</Badge>{c.cache && <> <Badge tone="accent">cache</Badge></>}</td>
                       <td className="right num">{number(c.subscriptions)}</td>
                       <td className="right num">{c.kind === "presence" ? number(c.users) : "–"}</td>

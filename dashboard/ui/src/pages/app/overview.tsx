@@ -1,21 +1,22 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { useState } from "react";
 import { useFigures } from "../../api/figures";
-import { appQuery, appUsageQuery, statsQuery, type Span } from "../../api/queries";
+import { appQuery, appUsageQuery, statsQuery, useMay, type Span } from "../../api/queries";
+import { useChoice } from "../../ui/choice";
 import { UsageCharts } from "../../ui/usage";
 import { Badge, Card, Meter, number, Page, Remote, Segments, Stat } from "../../ui/parts";
 
-export const spans = [["hour", "6 hours"], ["day", "Day"], ["week", "Week"], ["month", "Month"]] as const;
+const spans = [["hour", "6 hours"], ["day", "Day"], ["week", "Week"], ["month", "Month"]] as const;
 
 export function Overview() {
   const { app: id = "" } = useParams({ strict: false });
   const app = useQuery(appQuery(id));
-  const [span, setSpan] = useState<Span>("day");
+  const [span, setSpan] = useChoice<Span>("span", spans, "day");
   const usage = useQuery(appUsageQuery(id, span));
+  const may = useMay(app.data?.tenant);
   const state = app.data && (app.data.disabled ? <Badge tone="warn">disabled</Badge> : app.data.serving ? <Badge tone="good">live</Badge> : <Badge tone="bad">stopped</Badge>);
   return (
-    <Page title={app.data?.name ?? "App"} about={<>App id <code>{id}</code></>} actions={state}>
+    <Page title={app.data?.name ?? "App"} about={<>App id <code>{id}</code></>} actions={<>{state}{may.develop && <Link className="btn" to="/apps/$app/console" params={{ app: id }} search={{ view: "refusals" }}>What is refused, and why</Link>}</>}>
       {app.data?.serving && <Now app={id} />}
       {app.data && !app.data.serving && (
         <div className="notice">This app carries no traffic. {app.data.disabled && <Link to="/apps/$app/settings" params={{ app: id }}>Enable it in its settings.</Link>}</div>
