@@ -209,11 +209,12 @@ func (h *Hub) usageOf(app *tenants.App) *tenants.AppUsage {
 	return h.cfg.Meters.App(app)
 }
 
-// note notes something about the connection.
+// note notes something about the connection, and counts it if it was refused.
 func (c *Conn) note(e console.Entry) {
 	if c.space == nil {
 		return
 	}
+	countRefused(c.space.usage, e.Code)
 	if feed := c.hub.cfg.Console.Of(c.app().ID); feed != nil {
 		e.Socket = string(c.id)
 		if e.User == "" && c.user != nil && e.Code != console.ConnectionOpened {
@@ -236,6 +237,7 @@ func (h *Hub) noteRefused(e *Entry, r *Refusal) {
 	if e.App == nil {
 		return
 	}
+	countRefused(h.usageOf(e.App), r.reason())
 	if feed := h.cfg.Console.Of(e.App.ID); feed != nil {
 		feed.Add(console.Entry{Code: r.reason(), From: strings.ToValidUTF8(e.Key, ""), Text: r.Message})
 	}

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tidewire/channels"
+	"tidewire/channels/console"
 	"tidewire/channels/api"
 	"tidewire/tenants"
 )
@@ -79,6 +80,8 @@ func (h *hub) AdmitRead(_ context.Context, app *tenants.App) error {
 	}
 	return h.over
 }
+
+func (h *hub) Rejected(*tenants.App, console.Code) {}
 
 func (h *hub) CountQuery(*tenants.App) {
 	h.mu.Lock()

@@ -1648,6 +1648,10 @@ export interface components {
         ReasonBody: {
             reason: string;
         };
+        Refusals: {
+            reason: string;
+            refused: number;
+        };
         ReplayRangeBody: {
             /** Format: date-time */
             from?: string;
@@ -1802,6 +1806,7 @@ export interface components {
         Usage: {
             /** Format: date-time */
             from: string;
+            refused: components["schemas"]["Refusals"][];
             /** @enum {string} */
             span: "hour" | "day";
             steps: components["schemas"]["UsageStep"][];

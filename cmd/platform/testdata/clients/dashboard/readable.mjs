@@ -93,6 +93,8 @@ await test("the pages of a customer", async () => {
   await page.getByRole("row").filter({ hasText: "member_added" }).getByRole("link").first().click();
   await page.getByText("answered 200").waitFor();
   await look(page, "delivery");
+  await at(`/apps/${app.id}`);
+  await page.getByText("signature_wrong").waitFor();
   for (const where of ["", "start", "channels", "connections", "send", "keys", "jwt", "settings", "limits", "webhooks"]) {
     await at(`/apps/${app.id}/${where}`);
     await look(page, `app-${where || "overview"}`);
