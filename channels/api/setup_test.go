@@ -20,8 +20,8 @@ import (
 	"go.uber.org/goleak"
 
 	"tidewire/channels"
-	"tidewire/channels/console"
 	"tidewire/channels/api"
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
