@@ -117,7 +117,7 @@ func (h *Hub) Rejected(app *tenants.App, reason console.Code) {
 }
 
 func countRefused(u *tenants.AppUsage, reason console.Code) {
-	if info := console.Find(reason); u != nil && info != nil && info.Refused() {
+	if info := console.Find(reason); u != nil && info != nil && info.Denied() {
 		u.Refused(string(reason))
 	}
 }

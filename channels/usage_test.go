@@ -355,7 +355,8 @@ func TestRefusalsAreCounted(t *testing.T) {
 		require.Equal(t, "pusher:error", c.Next().Event)
 	}
 	m.hub.Rejected(app, console.PublishRate)
-	m.hub.Rejected(app, console.Published) // is none
+	m.hub.Rejected(app, console.Published)    // is none
+	m.hub.Rejected(app, console.NodeDraining) // leads to another node
 	c.Disconnect()
 	m.stop()
 	refused := map[string]int64{}
