@@ -124,6 +124,19 @@ soak: bin/testenv ## churn for SOAK (20m) and look at what is left
 neighbour: bin/testenv ## what a loud tenant costs a quiet one, NEIGHBOUR (10) times, alone and over two nodes (12m)
 	NEIGHBOUR=$(or $(NEIGHBOUR),10) ./bin/testenv -need postgres -- $(GO) test ./cmd/platform -run 'TestNoisyNeighbour$$' -v -count 1 -timeout 1h
 
+.PHONY: console-load
+console-load: bin/testenv dashboard $(foreach d,$(CLIENTS),$(call INSTALLED,$(d))) ## how a live console feels at 1,000 events a second, in a browser, for CONSOLE_LOAD (30) seconds
+	CONSOLE_LOAD=$(or $(CONSOLE_LOAD),30) ./bin/testenv -need chromium -- $(GO) test ./cmd/platform -run 'TestConsoleLoad$$' -v -count 1
+
+.PHONY: pictures
+pictures: bin/testenv dashboard $(foreach d,$(CLIENTS),$(call INSTALLED,$(d))) ## the README's pictures of the dashboard, taken anew
+	@set -e; shots=$$(mktemp -d); \
+	  SHOTS="$$shots" ./bin/testenv -need chromium -- $(GO) test ./cmd/platform -run 'TestDashboardEmbedded$$' -count 1; \
+	  for scheme in light dark; do for page in app-overview app-console delivery; do \
+	    cp "$$shots/$$page-$$scheme-1440.png" "docs/images/$${page#app-}-$$scheme.png"; \
+	    cp "$$shots/$$page-$$scheme-390.png" "docs/images/$${page#app-}-390-$$scheme.png"; \
+	  done; done; rm -r "$$shots"
+
 .PHONY: release
 release: dashboard sdk ## static binaries for every platform, with checksums, in dist/
 	@rm -rf dist && mkdir dist

@@ -38,16 +38,19 @@ var watchTopic = Topic{App: tenants.ConsoleAppID, Channel: "#watched"}
 
 // consoles is the hub's part in live consoles.
 type consoles struct {
-	wake   chan struct{}  // there may be something to do
-	ending map[*Conn]bool // owned by runConsoles: who was found to have no right to look
+	figures Figures        // static once the hub runs; nil tells none
+	wake    chan struct{}  // there may be something to do
+	ending  map[*Conn]bool // owned by runConsoles: who was found to have no right to look
 
-	mu   sync.Mutex
-	apps map[tenants.AppID]bool // watched by connections of this node; whether that was announced
+	mu      sync.Mutex
+	apps    map[tenants.AppID]bool // watched by connections of this node; whether that was announced
+	telling map[string]bool        // channels on which figures are told to connections of this node
 }
 
 func (h *Hub) openConsoles() {
 	h.consoles.wake = make(chan struct{}, 1)
 	h.consoles.apps = make(map[tenants.AppID]bool)
+	h.consoles.telling = make(map[string]bool)
 	h.registry.hear = map[Topic]func(*Event){watchTopic: h.watched}
 }
 
@@ -74,10 +77,15 @@ func (h *Hub) watchHere(app tenants.AppID, begins bool) {
 	h.consoles.stir()
 }
 
-// consoleOpened notes that a connection of this node listens to a console.
+// consoleOpened notes that a connection of this node listens to a channel of
+// tenants.ConsoleAppID.
 func (h *Hub) consoleOpened(channel string) {
-	app := tenants.ConsoleChannelApp(channel)
-	if app == "" || h.cfg.Console == nil {
+	stream, app := tenants.StreamOf(channel)
+	switch {
+	case stream == "" || h.cfg.Console == nil:
+		return
+	case stream != tenants.StreamConsole:
+		h.figuresOpened(channel)
 		return
 	}
 	h.consoles.mu.Lock()
@@ -136,7 +144,7 @@ func (h *Hub) listenForWatchers(ctx context.Context) error {
 func (cs *consoles) idle() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return len(cs.apps) == 0
+	return len(cs.apps)+len(cs.telling) == 0
 }
 
 // announceWatched tells all nodes which apps are watched from here: those that were not
@@ -145,7 +153,7 @@ func (h *Hub) announceWatched(ctx context.Context, all bool) bool {
 	h.consoles.mu.Lock()
 	var evs []Event
 	for app, told := range h.consoles.apps {
-		ch := h.registry.find(Topic{App: tenants.ConsoleAppID, Channel: tenants.ConsoleChannel(app)})
+		ch := h.registry.find(Topic{App: tenants.ConsoleAppID, Channel: tenants.StreamConsole.Channel(app)})
 		if ch == nil || ch.count.now.Load() == 0 {
 			delete(h.consoles.apps, app) // nobody is there any more
 			continue
@@ -182,7 +190,7 @@ func (h *Hub) publishNotes(ctx context.Context, app tenants.AppID, feed *console
 		return
 	}
 	h.tellNodes(ctx, []Event{{
-		Topic: Topic{App: tenants.ConsoleAppID, Channel: tenants.ConsoleChannel(app)},
+		Topic: Topic{App: tenants.ConsoleAppID, Channel: tenants.StreamConsole.Channel(app)},
 		Name:  EntriesEvent, Data: wire.QuoteBytes(nil, notes),
 	}})
 }
@@ -201,11 +209,12 @@ func (h *Hub) usageOf(app *tenants.App) *tenants.AppUsage {
 	return h.cfg.Meters.App(app)
 }
 
-// note notes something about the connection.
+// note notes something about the connection, and counts it if it was refused.
 func (c *Conn) note(e console.Entry) {
 	if c.space == nil {
 		return
 	}
+	countRefused(c.space.usage, e.Code)
 	if feed := c.hub.cfg.Console.Of(c.app().ID); feed != nil {
 		e.Socket = string(c.id)
 		if e.User == "" && c.user != nil && e.Code != console.ConnectionOpened {
@@ -228,6 +237,7 @@ func (h *Hub) noteRefused(e *Entry, r *Refusal) {
 	if e.App == nil {
 		return
 	}
+	countRefused(h.usageOf(e.App), r.reason())
 	if feed := h.cfg.Console.Of(e.App.ID); feed != nil {
 		feed.Add(console.Entry{Code: r.reason(), From: strings.ToValidUTF8(e.Key, ""), Text: r.Message})
 	}

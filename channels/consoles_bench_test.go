@@ -89,14 +89,19 @@ func BenchmarkPublishConsoleClosed(b *testing.B) {
 	}
 }
 
-// console opens the console of an app and returns its client.
+// openConsole opens the console of an app and returns its client.
 func openConsole(t testing.TB, hub *channels.Hub, app tenants.AppID) *channelstest.Client {
+	t.Helper()
+	return openStream(t, hub, tenants.StreamConsole, app)
+}
+
+func openStream(t testing.TB, hub *channels.Hub, stream tenants.Stream, app tenants.AppID) *channelstest.Client {
 	t.Helper()
 	secret := tenants.NewSecret("0123456789abcdef0123456789abcdef")
 	c := channelstest.Connect(t, hub, tenants.ConsoleApp(secret))
-	ticket, _, err := tenants.ConsoleTicket(secret, app, "ada", c.ID, time.Now())
+	ticket, _, err := tenants.ConsoleTicket(secret, stream.Channel(app), "ada", c.ID, time.Now())
 	require.NoError(t, err)
-	c.Send("pusher:subscribe", "", map[string]any{"channel": tenants.ConsoleChannel(app), "auth": ticket})
+	c.Send("pusher:subscribe", "", map[string]any{"channel": stream.Channel(app), "auth": ticket})
 	require.Equal(t, "pusher_internal:subscription_succeeded", c.Next().Event)
 	return c
 }

@@ -16,8 +16,9 @@ const watchersTime = time.Second
 const messageNotAllowed = "You may not look at this console any more."
 
 type watcher struct {
-	app tenants.AppID
-	who string
+	stream tenants.Stream
+	app    tenants.AppID
+	who    string
 }
 
 // checkWatchers closes the consoles on this node of those who have lost the right
@@ -36,7 +37,8 @@ func (h *Hub) checkWatchers(ctx context.Context) {
 	known, ending := make(map[watcher]bool), make(map[*Conn]bool)
 	for _, c := range sp.all() {
 		for _, claims := range c.heldClaims() {
-			w := watcher{tenants.ConsoleChannelApp(claims.Channel), claims.Subject}
+			stream, app := tenants.StreamOf(claims.Channel)
+			w := watcher{stream, app, claims.Subject}
 			may, asked := known[w]
 			if !asked {
 				var err error
@@ -59,7 +61,7 @@ func (h *Hub) checkWatchers(ctx context.Context) {
 }
 
 func (h *Hub) mayWatch(ctx context.Context, w watcher) (bool, error) {
-	err := h.cfg.MayWatch(ctx, w.app, w.who)
+	err := h.cfg.MayWatch(ctx, w.who, w.app, w.stream.Action())
 	if errors.Is(err, tenants.ErrUnauthenticated) || errors.As(err, new(*tenants.Refusal)) {
 		return false, nil
 	}

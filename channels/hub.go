@@ -43,10 +43,10 @@ type HubConfig struct {
 	// Console is where live consoles are told from; nil tells none, and none can be
 	// opened. The hub carries what every part of the node notes there.
 	Console *console.Tap
-	// MayWatch says whether somebody with a ticket for the console of an app still
-	// may look at it: a [*tenants.Refusal] or [tenants.ErrUnauthenticated] is a no. It
-	// is asked every few seconds while a console is open; nil lets tickets run out.
-	MayWatch func(ctx context.Context, app tenants.AppID, who string) error
+	// MayWatch says whether somebody with a ticket to watch an app still may do that
+	// to it: a [*tenants.Refusal] or [tenants.ErrUnauthenticated] is a no. It is asked
+	// every few seconds while somebody watches; nil lets tickets run out.
+	MayWatch func(ctx context.Context, who string, app tenants.AppID, act tenants.Action) error
 	// ActivityTimeout is the silence after which clients are told to ping; 120 s by default.
 	ActivityTimeout time.Duration
 	// Linger is how long the broker subscription of a channel outlives its last

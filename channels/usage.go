@@ -111,6 +111,17 @@ func (h *Hub) AdmitRead(ctx context.Context, app *tenants.App) error {
 // with something else.
 func (h *Hub) CountQuery(app *tenants.App) { h.cfg.Meters.App(app).Queried() }
 
+// Rejected counts that a call of an app's server was refused.
+func (h *Hub) Rejected(app *tenants.App, reason console.Code) {
+	countRefused(h.cfg.Meters.App(app), reason)
+}
+
+func countRefused(u *tenants.AppUsage, reason console.Code) {
+	if info := console.Find(reason); u != nil && info != nil && info.Denied() {
+		u.Refused(string(reason))
+	}
+}
+
 // publishClientEvent publishes what a client sent. Its rate was checked on its
 // connection; here it takes part in the messages of the day only.
 func (c *Conn) publishClientEvent(ctx context.Context, app *tenants.App, evs []Event) error {

@@ -12,6 +12,7 @@ import (
 
 	"tidewire/channels"
 	"tidewire/channels/channelstest"
+	"tidewire/channels/console"
 	"tidewire/tenants"
 	"tidewire/tenants/tenantstest"
 )
@@ -341,4 +342,29 @@ func BenchmarkPublish(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What is refused is counted by reason, for the app that it was refused to.
+func TestRefusalsAreCounted(t *testing.T) {
+	t.Parallel()
+	m := startMetered(t, nil)
+	app := meteredApp("1", "tn")
+	c := channelstest.Connect(t, m.hub, app)
+	for range 2 {
+		c.Send("pusher:subscribe", "", map[string]string{"channel": "private-orders"})
+		require.Equal(t, "pusher:error", c.Next().Event)
+	}
+	m.hub.Rejected(app, console.PublishRate)
+	m.hub.Rejected(app, console.Published)    // is none
+	m.hub.Rejected(app, console.NodeDraining) // leads to another node
+	c.Disconnect()
+	m.stop()
+	refused := map[string]int64{}
+	for _, h := range m.store.Hours() {
+		require.Equal(t, app.ID, h.App)
+		for reason, n := range h.Refused {
+			refused[reason] += n
+		}
+	}
+	require.Equal(t, map[string]int64{string(console.AuthMissing): 2, string(console.PublishRate): 1}, refused)
 }

@@ -12,35 +12,54 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The installation's own app, whose channels carry the live consoles. It is in no
-// database and of no tenant. Neither name can be one of a customer's: their ids
+// The installation's own app, whose channels carry what the dashboard shows as it
+// happens. It is in no database and of no tenant. Neither name can be one of a customer's: their ids
 // begin with another digit, and their keys have no tilde.
 const (
 	ConsoleAppID = AppID("0")
 	ConsoleKey   = "~console"
 
-	consoleChannelPrefix = "private-app-"
-	consoleParty         = "tidewire"
-	consoleAudience      = "console"
+	consoleParty    = "tidewire"
+	consoleAudience = "console"
 	// consoleTimeout is how long somebody who shows no ticket stays, in seconds.
 	consoleTimeout = 10
 )
 
-// ConsoleTicketTime is how long a ticket is good for. The console renews it in
+// ConsoleTicketTime is how long a ticket is good for. Who watches renews it in
 // place; whoever may not look any more is cut off before, within seconds.
 const ConsoleTicketTime = 5 * time.Minute
 
-// ConsoleChannel is the channel that carries the console of an app.
-func ConsoleChannel(app AppID) string { return consoleChannelPrefix + string(app) }
+// Stream is something about an app that can be watched as it happens.
+type Stream string
 
-// ConsoleChannelApp is the app whose console a channel of [ConsoleAppID] carries;
-// empty if it is none.
-func ConsoleChannelApp(channel string) AppID {
-	id, ok := strings.CutPrefix(channel, consoleChannelPrefix)
-	if app := AppID(id); ok && app.valid() {
-		return app
+// The streams.
+const (
+	StreamConsole  Stream = "app"      // what happens: the live console
+	StreamStats    Stream = "stats"    // how the app stands
+	StreamChannels Stream = "channels" // its occupied channels
+)
+
+// Channel is the channel of [ConsoleAppID] that carries the stream of an app.
+func (s Stream) Channel(app AppID) string { return "private-" + string(s) + "-" + string(app) }
+
+// Action is what somebody must be allowed to do to watch it.
+func (s Stream) Action() Action {
+	if s == StreamStats {
+		return ActStatsRead
 	}
-	return ""
+	return ActChannelsRead
+}
+
+// StreamOf is what a channel of [ConsoleAppID] carries, and of which app; both are
+// empty if it carries nothing.
+func StreamOf(channel string) (Stream, AppID) {
+	for _, s := range []Stream{StreamConsole, StreamStats, StreamChannels} {
+		id, ok := strings.CutPrefix(channel, s.Channel(""))
+		if app := AppID(id); ok && app.valid() {
+			return s, app
+		}
+	}
+	return "", ""
 }
 
 // ConsoleSecret makes what signs tickets from the master key, so that every node
@@ -66,15 +85,15 @@ func ConsoleApp(secret Secret) *App {
 	}
 }
 
-// ConsoleTicket lets one connection, and no other, listen to the console of an app
-// until a moment: socketID is its id, and ids are never used twice. user is who
-// asked.
-func ConsoleTicket(secret Secret, app AppID, user, socketID string, now time.Time) (ticket string, until time.Time, err error) {
+// ConsoleTicket lets one connection, and no other, listen to a channel of
+// [ConsoleAppID] until a moment: socketID is its id, and ids are never used twice.
+// user is who asked.
+func ConsoleTicket(secret Secret, channel, user, socketID string, now time.Time) (ticket string, until time.Time, err error) {
 	until = now.Add(ConsoleTicketTime).Truncate(time.Second)
 	ticket, err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": consoleParty, "aud": consoleAudience, "sub": user, "jti": rand.Text(),
 		"iat": now.Unix(), "exp": until.Unix(),
-		"channel": ConsoleChannel(app), "socket_id": socketID, "capabilities": []string{"subscribe"},
+		"channel": channel, "socket_id": socketID, "capabilities": []string{"subscribe"},
 	}).SignedString([]byte(secret.Reveal()))
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign a console ticket: %w", err)

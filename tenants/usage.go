@@ -62,6 +62,8 @@ type UsageHour struct {
 	Counts
 	// PeakConnections is the most that were open at once, over all nodes.
 	PeakConnections int64
+	// Refused is how often something was refused, by reason.
+	Refused map[string]int64
 }
 
 // AppConnections is how many connections of an app one node has.

@@ -16,6 +16,7 @@ type AppUsage struct {
 	// since the process started
 	publishes, queries, clientEvents, deliveries, changes, webhooks, bytesOut atomic.Int64
 
+	refused  refused
 	messages standingSum
 	conns    connections
 	peak     atomic.Int64 // most connections since the last cut

@@ -73,7 +73,8 @@ func (m *Meters) cut(u *AppUsage) {
 	if peak > 0 {
 		peak += u.conns.elsewhere.Load()
 	}
-	if grown == (Counts{}) && peak <= u.hourPeak {
+	by := u.refused.take()
+	if grown == (Counts{}) && peak <= u.hourPeak && len(by) == 0 {
 		return
 	}
 	u.cut = now
@@ -90,5 +91,6 @@ func (m *Meters) cut(u *AppUsage) {
 	}
 	u.latest = h
 	h.Counts = h.Add(grown)
+	h.AddRefused(by)
 	h.PeakConnections = max(h.PeakConnections, peak)
 }

@@ -10,7 +10,7 @@ import (
 	"tidewire/tenants/adminapi"
 )
 
-// maxWatchers is how many consoles of one app may be open at a time.
+// maxWatchers is how many may watch each stream of one app at a time.
 const maxWatchers = 20
 
 // ConsoleHub is what opening a console asks of the realtime engine.
@@ -18,7 +18,7 @@ type ConsoleHub interface {
 	Occupancy(ctx context.Context, app *tenants.App, names ...string) ([]channels.Occupancy, error)
 }
 
-// Consoles gives out the tickets of live consoles. All fields are required.
+// Consoles gives out the tickets of who watches an app. All fields are required.
 type Consoles struct {
 	Hub    ConsoleHub
 	Apps   Apps
@@ -29,15 +29,23 @@ type Consoles struct {
 // Routes are the rows for [adminapi.Config.More].
 func (c *Consoles) Routes() []adminapi.Route {
 	const path = "/api/v1/apps/{app}"
-	return []adminapi.Route{{
-		Name: "console.open", Method: http.MethodPost, Path: path + "/console",
-		Summary: "A ticket for the live console, for one connection", Access: adminapi.OfApp, Action: tenants.ActChannelsRead,
-		Status: http.StatusCreated, Body: openBody{}, Answer: ticketView{}, Serve: c.open,
-	}, {
-		Name: "console.explain", Method: http.MethodPost, Path: path + "/explain-signature",
-		Summary: "What a signature should have been made of, and what is wrong with one", Access: adminapi.OfApp, Action: tenants.ActChannelsRead,
-		Status: http.StatusOK, Body: explainBody{}, Answer: explainView{}, Serve: c.explain,
-	}}
+	watch := func(name, at, summary string, stream tenants.Stream) adminapi.Route {
+		return adminapi.Route{
+			Name: name, Method: http.MethodPost, Path: path + at, Summary: summary, Access: adminapi.OfApp, Action: stream.Action(),
+			Status: http.StatusCreated, Body: openBody{}, Answer: ticketView{},
+			Serve: func(r *adminapi.Request) (*adminapi.Reply, error) { return c.open(r, stream) },
+		}
+	}
+	return []adminapi.Route{
+		watch("console.open", "/console", "A ticket for the live console, for one connection", tenants.StreamConsole),
+		watch("stats.watch", "/stats/watch", "A ticket to be told each second how the app stands, for one connection", tenants.StreamStats),
+		watch("channels.watch", "/channels/watch", "A ticket to be told each second of the first 100 occupied channels, for one connection", tenants.StreamChannels),
+		{
+			Name: "console.explain", Method: http.MethodPost, Path: path + "/explain-signature",
+			Summary: "What a signature should have been made of, and what is wrong with one", Access: adminapi.OfApp, Action: tenants.ActChannelsRead,
+			Status: http.StatusOK, Body: explainBody{}, Answer: explainView{}, Serve: c.explain,
+		},
+	}
 }
 
 type openBody struct {
@@ -52,7 +60,7 @@ type ticketView struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-func (c *Consoles) open(r *adminapi.Request) (*adminapi.Reply, error) {
+func (c *Consoles) open(r *adminapi.Request, stream tenants.Stream) (*adminapi.Reply, error) {
 	var in openBody
 	if err := r.Decode(&in); err != nil {
 		return nil, err
@@ -63,19 +71,23 @@ func (c *Consoles) open(r *adminapi.Request) (*adminapi.Reply, error) {
 	if _, err := c.Apps.ByID(r.Context(), r.App()); err != nil {
 		return nil, err
 	}
-	name := tenants.ConsoleChannel(r.App())
+	name := stream.Channel(r.App())
 	open, err := c.Hub.Occupancy(r.Context(), c.App, name)
 	if err != nil {
 		return nil, err
 	}
 	// One that renews its ticket is among them.
 	if open[0].Subscriptions > maxWatchers {
-		return nil, adminapi.Refuse(http.StatusConflict, "too_many_consoles", "this app's console is open as often as it may be; close one")
+		return nil, adminapi.Refuse(http.StatusConflict, "too_many_consoles", "this app is watched as often as it may be; close a page that does")
 	}
-	auth, until, err := tenants.ConsoleTicket(c.Secret, r.App(), r.Caller.ID(), in.SocketID, time.Now())
+	auth, until, err := tenants.ConsoleTicket(c.Secret, name, r.Caller.ID(), in.SocketID, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	v := ticketView{Key: tenants.ConsoleKey, Path: "/app/" + tenants.ConsoleKey, Channel: name, Auth: auth, ExpiresAt: until.UTC()}
-	return &adminapi.Reply{Body: v}, r.Record("console.opened", "app", string(r.App()), nil, nil)
+	reply := &adminapi.Reply{Body: v}
+	if stream != tenants.StreamConsole {
+		return reply, nil // no more than who reads the numbers is told
+	}
+	return reply, r.Record("console.opened", "app", string(r.App()), nil, nil)
 }

@@ -63,7 +63,11 @@ func Routes(hub Hub, apps Apps) []adminapi.Route {
 
 // app finds the path's app, which may carry traffic.
 func (d *door) app(r *adminapi.Request) (*tenants.App, error) {
-	app, err := d.apps.ByID(r.Context(), r.App())
+	return d.serving(r.Context(), r.App())
+}
+
+func (d *door) serving(ctx context.Context, id tenants.AppID) (*tenants.App, error) {
+	app, err := d.apps.ByID(ctx, id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -96,11 +100,20 @@ func viewChannel(o channels.Occupancy) channelView {
 }
 
 func (d *door) channels(r *adminapi.Request) (*adminapi.Reply, error) {
-	app, err := d.app(r)
+	views, err := d.occupied(r.Context(), r.App(), r.Query("prefix"))
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.hub.Channels(r.Context(), app, r.Query("prefix"))
+	return adminapi.SlicePage(r, views, func(v *channelView) string { return v.Name }), nil
+}
+
+// occupied are an app's occupied channels by name.
+func (d *door) occupied(ctx context.Context, id tenants.AppID, prefix string) ([]channelView, error) {
+	app, err := d.serving(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	list, err := d.hub.Channels(ctx, app, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +121,7 @@ func (d *door) channels(r *adminapi.Request) (*adminapi.Reply, error) {
 	for i, o := range list {
 		views[i] = viewChannel(o)
 	}
-	return adminapi.SlicePage(r, views, func(v *channelView) string { return v.Name }), nil
+	return views, nil
 }
 
 type channelDetailView struct {
@@ -212,34 +225,6 @@ func (d *door) terminate(r *adminapi.Request) (*adminapi.Reply, error) {
 		return nil, err
 	}
 	return nil, r.Record("connections.terminated", "app", string(app.ID), nil, in)
-}
-
-type statsView struct {
-	Connections       int64 `json:"connections"`      // over all nodes; of others, as of the last few seconds
-	ConnectionsHere   int   `json:"connections_here"` // on the node that answers
-	MaxConnections    int   `json:"max_connections"`
-	Channels          int   `json:"channels"` // occupied, over all nodes
-	MessagesToday     int64 `json:"messages_today"`
-	MaxMessagesPerDay int   `json:"max_messages_per_day"`
-	ConfigVersion     int64 `json:"config_version"` // of the app, as the node that answers knows it
-}
-
-func (d *door) stats(r *adminapi.Request) (*adminapi.Reply, error) {
-	app, err := d.apps.ByID(r.Context(), r.App())
-	if err != nil {
-		return nil, err
-	}
-	occupied, err := d.hub.Channels(r.Context(), app, "")
-	if err != nil {
-		return nil, err
-	}
-	limits := app.Limits.Effective()
-	v := statsView{
-		ConnectionsHere: d.hub.CountConnections(app.ID), MaxConnections: limits.MaxConnections, Channels: len(occupied),
-		MaxMessagesPerDay: limits.MaxMessagesPerDay, ConfigVersion: app.Version,
-	}
-	v.MessagesToday, v.Connections = d.hub.Standing(app.ID)
-	return &adminapi.Reply{Body: v}, nil
 }
 
 // reason is the part of a name's error after what it is about.

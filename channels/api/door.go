@@ -35,6 +35,8 @@ type Hub interface {
 	Last(ctx context.Context, app *tenants.App, name string) (*channels.Event, time.Duration, error)
 	// History reads the past of a channel; kept is false if it keeps none.
 	History(ctx context.Context, app *tenants.App, name string, q channels.Query) (run channels.Run, kept bool, err error)
+	// Rejected counts that a call was refused.
+	Rejected(app *tenants.App, reason console.Code)
 	// AdmitRead lets a call pass that reads the state of channels, or gives a
 	// [*tenants.RateError].
 	AdmitRead(ctx context.Context, app *tenants.App) error

@@ -10,11 +10,17 @@ import (
 	"tidewire/tenants"
 )
 
-// note tells the live console of an app why a request was refused. app is whose
-// key it names, nil if nobody's; then it goes to the app in the path, claimed,
-// which is all that the console says of it.
+// note counts that a request was refused, and tells the live console of the app
+// why. app is whose key it names, nil if nobody's; then it goes to the app in the
+// path, claimed, which is all that the console says of it, and is not counted.
 func (d *Door) note(app *tenants.App, claimed string, r *http.Request, err error) {
-	if err == nil || !d.cfg.Console.Watched() {
+	if err == nil {
+		return
+	}
+	if app != nil {
+		d.cfg.Hub.Rejected(app, codeOf(err))
+	}
+	if !d.cfg.Console.Watched() {
 		return
 	}
 	id := tenants.AppID(claimed)

@@ -21,6 +21,7 @@ import (
 
 	"tidewire/channels"
 	"tidewire/channels/api"
+	"tidewire/channels/console"
 	"tidewire/tenants"
 )
 
@@ -79,6 +80,8 @@ func (h *hub) AdmitRead(_ context.Context, app *tenants.App) error {
 	}
 	return h.over
 }
+
+func (h *hub) Rejected(*tenants.App, console.Code) {}
 
 func (h *hub) CountQuery(*tenants.App) {
 	h.mu.Lock()

@@ -46,6 +46,10 @@ type Info struct {
 // Refused reports whether the code stands for something that is wrong.
 func (i *Info) Refused() bool { return i.Remedy != "" }
 
+// Denied reports whether somebody was denied something, for good or for now: not
+// so with close codes 4200 to 4299, after which clients come back at once.
+func (i *Info) Denied() bool { return i.Refused() && (i.Wire < 4200 || i.Wire > 4299) }
+
 // Find returns the row of a code, nil if there is none.
 func Find(c Code) *Info { return byCode[c] }
 

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"context"
 	"net/url"
 
 	"tidewire/tenants"
 )
 
-// ownApp is the installation's own app, whose channels carry the live consoles.
+// ownApp is the installation's own app, whose channels carry what can be watched.
 type ownApp struct {
 	app    *tenants.App
 	secret tenants.Secret // that signs tickets for it
@@ -28,11 +27,4 @@ func newOwnApp(cfg Config) (ownApp, error) {
 		app.Settings.AllowedOrigins = []string{u.Scheme + "://" + u.Host}
 	}
 	return ownApp{app, secret}, nil
-}
-
-// mayWatch asks the rules whether somebody still may look at the console of an app.
-func mayWatch(accounts *tenants.Accounts) func(context.Context, tenants.AppID, string) error {
-	return func(ctx context.Context, app tenants.AppID, who string) error {
-		return accounts.StillMay(ctx, who, app, tenants.ActChannelsRead)
-	}
 }

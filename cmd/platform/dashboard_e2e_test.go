@@ -33,18 +33,26 @@ func dashboardConfig(t *testing.T, parts []string, mails string, nodes ...*serve
 	}
 }
 
-// Everything that a browser is asked to show, on one node over SQLite and
-// memory: the link that dev prints, the life of a customer, every page read by
-// axe and as wide as a phone, and hostile texts in all places.
-func TestDashboardEmbedded(t *testing.T) {
-	t.Parallel()
-	needClients(t)
+// devConfig is dashboardConfig for a platform dev of its own, with the link that
+// it prints.
+func devConfig(t *testing.T, parts ...string) (map[string]any, devInfo) {
+	t.Helper()
 	environ, mails := dashboardEnviron(t, dataDir(t))
 	n := startProcess(t, environ, "dev", "--json")
 	var info devInfo
 	eventually(t, func() bool { return json.Unmarshal([]byte(n.stdout.String()), &info) == nil }, "dev printed no JSON")
-	cfg := dashboardConfig(t, []string{"dev", "life", "forms", "readable", "hostile"}, mails, n)
+	cfg := dashboardConfig(t, parts, mails, n)
 	cfg["signIn"] = info.SignIn
+	return cfg, info
+}
+
+// Everything that a browser is asked to show, on one node over SQLite and
+// memory: the link that dev prints, the life of a customer, every page read by
+// axe and as wide as a phone, numbers that change, and hostile texts in all places.
+func TestDashboardEmbedded(t *testing.T) {
+	t.Parallel()
+	needClients(t)
+	cfg, _ := devConfig(t, "dev", "life", "figures", "forms", "readable", "hostile")
 	startScript(t, "dashboard/run.mjs", cfg).succeed(t)
 }
 

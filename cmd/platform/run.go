@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidewire/channels"
+	channelsadmin "tidewire/channels/adminapi"
 	"tidewire/channels/api"
 	"tidewire/channels/console"
 	"tidewire/channels/fanout"
@@ -101,11 +102,12 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		Broker: live.broker, Presence: live.presence, Linger: live.linger, CountInterval: live.countEvery, Handover: live.handover,
 		JWT:    tenants.NewJWTVerifier(jwks.New(jwks.Options{Log: log}), revoked, tenants.JWTOptions{}),
 		Newest: apps.Cached, Meters: meters, Limiter: live.limiter, Seats: live.seats, Log: log, Observer: hooks.Recorder(), Console: tap, Tracer: traces.ofChannels(),
-		Fanout: fanout.Config{NoRing: !cfg.IOUring}, MayWatch: mayWatch(accounts),
+		Fanout: fanout.Config{NoRing: !cfg.IOUring}, MayWatch: accounts.StillMay,
 	})
 	apps.OnChange(hub.AppChanged)
 	apps.OnChange(revoked.AppChanged)
 	revoked.OnChange(hub.RecheckTokens)
+	hub.TellFigures(channelsadmin.Figures(hub, apps))
 	isTLS, address := forwardedTLS(cfg.TrustedProxies), clientAddress(cfg.TrustedProxies)
 	admission, clients := newAdmission(cfg, hub), channels.WithConsole(apps, own.app)
 	door := ws.New(ws.Config{Hub: hub, Apps: clients, Log: log, MaxFrameBytes: int64(cfg.MaxFrameBytes), IsTLS: isTLS, Admission: admission, Address: address})

@@ -23,6 +23,8 @@ type UsageStore interface {
 	// Usage returns the steps of the range in which there was anything, oldest
 	// first. It checks the query; its error may be a [*tenants.InvalidError].
 	Usage(ctx context.Context, q tenants.UsageQuery) ([]tenants.UsageStep, error)
+	// Refusals returns what was refused in the range, the most frequent first.
+	Refusals(ctx context.Context, q tenants.UsageQuery) ([]tenants.Refusals, error)
 	// TenantsUsage tells what each tenant used that used anything, the most first.
 	TenantsUsage(ctx context.Context, from, to time.Time, limit int) ([]tenants.TenantUsage, error)
 	// Nodes lists the processes that are alive, by name.

@@ -27,7 +27,9 @@ type usageView struct {
 	Span  tenants.UsageSpan   `json:"span"`
 	Steps []tenants.UsageStep `json:"steps"`
 	Total usageTotal          `json:"total"`
-	Today quotaView           `json:"today"`
+	// Refused is what was refused in all of them, the most frequent reason first.
+	Refused []tenants.Refusals `json:"refused"`
+	Today   quotaView          `json:"today"`
 }
 
 type usageTotal struct {
@@ -79,6 +81,9 @@ func (a *API) usage(r *Request, app tenants.AppID, limits tenants.Limits) (*Repl
 	}
 	v := usageView{From: q.From, To: q.To, Span: q.Span}
 	if v.Steps, err = a.cfg.Usage.Usage(r.Context(), q); err != nil {
+		return nil, err
+	}
+	if v.Refused, err = a.cfg.Usage.Refusals(r.Context(), q); err != nil {
 		return nil, err
 	}
 	for _, step := range v.Steps {

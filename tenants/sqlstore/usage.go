@@ -71,6 +71,9 @@ func (s *Store) AddUsage(ctx context.Context, b tenants.UsageBatch) error {
 		if err := addUsageHours(tx, b.Hours, there); err != nil {
 			return err
 		}
+		if err := addRefusals(tx, b.Hours, there); err != nil {
+			return err
+		}
 		if err := setConnections(tx, b.Source, b.Connections, there); err != nil {
 			return err
 		}
@@ -235,16 +238,13 @@ func (s *Store) Usage(ctx context.Context, q tenants.UsageQuery) ([]tenants.Usag
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	span := time.Hour
-	if q.Span == tenants.ByDay {
-		span = 24 * time.Hour
-	}
+	span, from, to := hoursOf(q)
 	var rows []usageHourRow
 	err := s.gorm.WithContext(ctx).Raw(`
 		SELECT hour, `+sumsOf(usageSums)+`, `+sumsOf([]string{"peak_connections"})+`
 		FROM usage_hours WHERE tenant_id = ? AND (app = ? OR ? = '') AND hour >= ? AND hour < ?
 		GROUP BY hour ORDER BY hour`,
-		q.TenantID, string(q.App), string(q.App), q.From.Truncate(span).UnixMilli(), q.To.Add(span-1).Truncate(span).UnixMilli(),
+		q.TenantID, string(q.App), string(q.App), from, to,
 	).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read usage: %w", err)
@@ -261,6 +261,15 @@ func (s *Store) Usage(ctx context.Context, q tenants.UsageQuery) ([]tenants.Usag
 		step.PeakConnections = max(step.PeakConnections, rows[i].PeakConnections)
 	}
 	return steps, nil
+}
+
+// hoursOf is the size of the steps asked for, and the range in whole ones.
+func hoursOf(q tenants.UsageQuery) (span time.Duration, from, to int64) {
+	span = time.Hour
+	if q.Span == tenants.ByDay {
+		span = 24 * time.Hour
+	}
+	return span, q.From.Truncate(span).UnixMilli(), q.To.Add(span - 1).Truncate(span).UnixMilli()
 }
 
 func (r *usageHourRow) counts() tenants.Counts {

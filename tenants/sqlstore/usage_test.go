@@ -193,3 +193,29 @@ func TestLargeUsageBatch(t *testing.T) {
 		require.EqualValues(t, 2402, got[0].Publishes)
 	})
 }
+
+func TestRefusalsAreAddedUp(t *testing.T) {
+	onBoth(t, func(t *testing.T, db opener) {
+		store := db.open(t)
+		one, two, foreign := create(t, store, "acme"), create(t, store, "acme"), create(t, store, "other")
+		refused := func(app *tenants.App, hour time.Time, by map[string]int64) tenants.UsageHour {
+			return tenants.UsageHour{TenantID: app.TenantID, App: app.ID, Hour: hour, Refused: by}
+		}
+		first := batch("n", 1,
+			refused(one, noon, map[string]int64{"auth_missing": 1, "publish_rate": 5}), refused(one, noon.Add(time.Hour), map[string]int64{"auth_missing": 2}),
+			refused(two, noon, map[string]int64{"auth_missing": 10}), refused(foreign, noon, map[string]int64{"auth_missing": 100}))
+		for range 2 {
+			require.NoError(t, store.AddUsage(t.Context(), first))
+		}
+		require.NoError(t, store.AddUsage(t.Context(), batch("m", 1, refused(one, noon, map[string]int64{"auth_missing": 3}))))
+		ask := func(app tenants.AppID, from, to time.Time) []tenants.Refusals {
+			list, err := store.Refusals(t.Context(), tenants.UsageQuery{TenantID: one.TenantID, App: app, From: from, To: to})
+			require.NoError(t, err)
+			return list
+		}
+		require.Equal(t, []tenants.Refusals{{Reason: "auth_missing", Refused: 6}, {Reason: "publish_rate", Refused: 5}}, ask(one.ID, noon, noon.Add(2*time.Hour)))
+		require.Equal(t, []tenants.Refusals{{Reason: "auth_missing", Refused: 16}, {Reason: "publish_rate", Refused: 5}}, ask("", noon, noon.Add(2*time.Hour)))
+		require.Equal(t, []tenants.Refusals{{Reason: "auth_missing", Refused: 2}}, ask(one.ID, noon.Add(time.Hour), noon.Add(2*time.Hour)))
+		require.Empty(t, ask(foreign.ID, noon, noon.Add(2*time.Hour)), "of another tenant")
+	})
+}

@@ -112,6 +112,7 @@ func (s *UsageStore) add(b tenants.UsageBatch) {
 		key := hourKey{h.App, h.Hour}
 		was := s.hours[key]
 		h.Counts, h.PeakConnections = h.Add(was.Counts), max(h.PeakConnections, was.PeakConnections)
+		h.AddRefused(was.Refused)
 		s.hours[key] = h
 	}
 	for _, c := range b.Connections {

@@ -3,14 +3,15 @@ import { Home, Shell } from "./shell/shell";
 import { Loading } from "./ui/parts";
 import { Broken, Missing } from "./shell/broken";
 
-type Search = { token?: string; next?: string };
+type Search = { token?: string; next?: string; view?: string; span?: string };
 
 /** What the address may carry; anything else in it is left out. */
 function search(raw: Record<string, unknown>): Search {
   const token = typeof raw.token === "string" || typeof raw.token === "number" ? String(raw.token) : undefined;
   // Only a path of ours: an address in a link must not lead elsewhere.
   const next = typeof raw.next === "string" && /^\/(?![/\\])/.test(raw.next) ? raw.next : undefined;
-  return { token, next };
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  return { token, next, view: text(raw.view), span: text(raw.span) };
 }
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: Missing, validateSearch: search });

@@ -46,7 +46,7 @@ export const appQuery = (app: string) =>
     queryFn: () => ask(api.GET("/api/v1/apps/{app}", { params: { path: { app } } })),
   });
 
-/** How an app stands now, asked every two seconds while somebody looks. */
+/** How an app stands now, asked every two seconds while somebody looks and nobody tells. */
 export const statsQuery = (app: string) =>
   queryOptions({
     queryKey: ["app", app, "stats"],

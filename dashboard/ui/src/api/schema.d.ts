@@ -74,6 +74,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/{app}/channels/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A ticket to be told each second of the first 100 occupied channels, for one connection */
+        post: operations["channels.watch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{app}/channels/{channel}": {
         parameters: {
             query?: never;
@@ -291,6 +308,23 @@ export interface paths {
         get: operations["stats.get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{app}/stats/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A ticket to be told each second how the app stands, for one connection */
+        post: operations["stats.watch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1619,6 +1653,10 @@ export interface components {
         ReasonBody: {
             reason: string;
         };
+        Refusals: {
+            reason: string;
+            refused: number;
+        };
         ReplayRangeBody: {
             /** Format: date-time */
             from?: string;
@@ -1773,6 +1811,7 @@ export interface components {
         Usage: {
             /** Format: date-time */
             from: string;
+            refused: components["schemas"]["Refusals"][];
             /** @enum {string} */
             span: "hour" | "day";
             steps: components["schemas"]["UsageStep"][];
@@ -2070,6 +2109,45 @@ export interface operations {
                         has_more: boolean;
                         next_cursor?: string;
                     };
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "channels.watch": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
                 };
             };
             /** @description Refused: see code and detail */
@@ -2645,6 +2723,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Refused: see code and detail */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "stats.watch": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description a random text; a repetition under the same key within a day gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description an app's id */
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
                 };
             };
             /** @description Refused: see code and detail */

@@ -1,4 +1,4 @@
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { Download, Eraser, Pause, Play, Send as SendIcon } from "lucide-react";
 import { useDeferredValue, useMemo, useState } from "react";
 import { Badge, Button, Empty, ErrorBox, number, Page } from "../ui/parts";
@@ -22,7 +22,8 @@ function View({ app }: { app: string }) {
   const live = useLive(app);
   useLog(live.log);
   const [frozen, setFrozen] = useState<readonly Entry[]>();
-  const [filter, setFilter] = useState<Filter>({ kind: "", refusals: false, query: "" });
+  const { view } = useSearch({ strict: false });
+  const [filter, setFilter] = useState<Filter>({ kind: "", refusals: view === "refusals", query: "" });
   const [open, setOpen] = useState<Entry>();
   const [asked, setAsked] = useState<{ send?: true; explain?: true; entry?: Entry }>({});
 

@@ -40,8 +40,10 @@ export function Side(props: SideProps) {
       </nav>
       <div className="side-end">
         <ThemeSwitch />
-        <div className="nav"><Item to="/account" icon={UserRound}>{props.me.user?.name || props.me.user?.email || "Account"}</Item></div>
-        <SignOut />
+        <div className="side-who">
+          <div className="nav"><Item to="/account" icon={UserRound}>{props.me.user?.name || props.me.user?.email || "Account"}</Item></div>
+          <SignOut />
+        </div>
       </div>
     </aside>
   );
@@ -133,6 +135,6 @@ function SignOut() {
       failed(error);
     }
   };
-  return <Button kind="quiet" onClick={() => void leave()}><LogOut size={16} aria-hidden /> Sign out</Button>;
+  return <Button kind="quiet" className="icon" title="Sign out" aria-label="Sign out" onClick={() => void leave()}><LogOut size={16} aria-hidden /></Button>;
 }
 

@@ -1,4 +1,4 @@
-import { compact, number } from "./parts";
+import { compact, number, utc } from "./parts";
 
 export type Point = { at: string; value: number };
 
@@ -21,7 +21,7 @@ export function Chart(props: { label: string; points: Point[]; limit?: number; d
           {[0, 50, 100].map((at) => <line key={at} className="grid-line" x1="0" x2="100" y1={at} y2={at} />)}
           {points.map((p, i) => (
             <rect key={p.at} className="bar" x={i * width + width * 0.12} width={width * 0.76} y={y(p.value)} height={100 - y(p.value)}>
-              <title>{`${stamp(p.at, props.daily)}: ${number(p.value)}`}</title>
+              <title>{`${stamp(p.at, props.daily)} (${utc(p.at)}): ${number(p.value)}`}</title>
             </rect>
           ))}
           {showLimit && <line className="limit" x1="0" x2="100" y1={y(limit)} y2={y(limit)}><title>{`limit: ${number(limit)}`}</title></line>}

@@ -186,12 +186,14 @@ export function Remote<T>(props: {
   return <Loading lines={props.lines} height={props.height} />;
 }
 
+export const utc = (at: string) => `${new Date(at).toISOString().replace("T", " ").slice(0, 19)} UTC`;
+
 /** Local time; UTC when pointed at. */
 export function Time(props: { at?: string; seconds?: boolean }) {
   if (!props.at || props.at.startsWith("0001")) return <span className="muted">never</span>;
   const at = new Date(props.at);
   const local = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: props.seconds ? "medium" : "short" });
-  return <time className="nowrap" dateTime={props.at} title={at.toISOString().replace("T", " ").slice(0, 19) + " UTC"}>{local}</time>;
+  return <time className="nowrap" dateTime={props.at} title={utc(props.at)}>{local}</time>;
 }
 
 export function CopyButton(props: { text: string; label?: string }) {

@@ -21,6 +21,11 @@ export function UsageCharts(props: { usage: Schemas["Usage"]; maxConnections?: n
   const { label, value } = series[shown];
   const options = Object.entries(series).map(([name, s]) => [name as Name, s.label] as const);
   const total = usage.total;
+  const sums = [
+    ["Messages", number(total.messages)], ["Published", number(total.publishes)], ["Delivered", number(total.deliveries)],
+    ["Client events", number(total.client_events)], ["Webhooks", number(total.webhooks)], ["API reads", number(total.queries)],
+    ["Sent to clients", bytes(total.bytes_out)],
+  ] as const;
   return (
     <div className="stack">
       <Segments label="What is shown" value={shown} options={options} onChange={setShown} />
@@ -30,14 +35,8 @@ export function UsageCharts(props: { usage: Schemas["Usage"]; maxConnections?: n
         daily={usage.span === "day"}
         limit={shown === "peak_connections" ? props.maxConnections : undefined}
       />
-      <dl className="facts small num">
-        <dt>Messages</dt><dd>{number(total.messages)}</dd>
-        <dt>Published</dt><dd>{number(total.publishes)}</dd>
-        <dt>Delivered</dt><dd>{number(total.deliveries)}</dd>
-        <dt>Client events</dt><dd>{number(total.client_events)}</dd>
-        <dt>Webhooks</dt><dd>{number(total.webhooks)}</dd>
-        <dt>API reads</dt><dd>{number(total.queries)}</dd>
-        <dt>Sent to clients</dt><dd>{bytes(total.bytes_out)}</dd>
+      <dl className="sums num">
+        {sums.map(([label, sum]) => <div key={label}><dt>{label}</dt><dd>{sum}</dd></div>)}
       </dl>
     </div>
   );

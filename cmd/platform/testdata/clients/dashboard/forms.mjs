@@ -87,7 +87,7 @@ await test("an issuer is trusted, and its tokens are taken back", async () => {
   assert.deepEqual(window.problems, []);
 }, 180_000);
 
-await test("the operator makes a plan and changes it", async () => {
+await test("the operator makes a plan and changes it, and a tenant", async () => {
   const { page, problems } = await operate();
   await button(page, "Plans").click();
   await button(page, "New plan").click();
@@ -107,5 +107,19 @@ await test("the operator makes a plan and changes it", async () => {
   await field(page, "Apps").fill("7");
   await button(page, "Save the plan").click();
   await row.getByText("version 2").waitFor();
+  await page.reload(); // the view stands in the address
+  await row.getByText("version 2").waitFor();
+  await button(page, "Tenants").click();
+  await button(page, "New tenant").click();
+  await field(page, "Name").fill("Harbour");
+  await field(page, "Owner’s email").fill("nobody@example.com");
+  await field(page, "Plan").selectOption("team");
+  await button(page, "Make the tenant").click();
+  await page.locator("dialog").getByRole("alert").first().waitFor();
+  await field(page, "Owner’s email").fill("");
+  await button(page, "Make the tenant").click();
+  await page.getByRole("row").filter({ hasText: "Harbour" }).getByText("team", { exact: true }).waitFor();
+  await button(page, "Nodes").click();
+  await page.getByText("ready", { exact: true }).waitFor();
   assert.deepEqual(problems, []);
 }, 180_000);

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import process from "node:process";
-import { connect, server, signer, subscribe, test } from "../lib.mjs";
-import { accessible, button, field, heading, makeApp, openWindow, operate, Receiver, shownOnce, signUp } from "./pages.mjs";
+import { connect, eventually, refused, server, signer, subscribe, test } from "../lib.mjs";
+import { accessible, button, confirm, field, heading, makeApp, openWindow, operate, Receiver, shownOnce, signUp, watch } from "./pages.mjs";
 
 const { SHOTS } = process.env;
 
@@ -23,6 +23,7 @@ async function look(page, name) {
 }
 
 async function pictures(page, name) {
+  await eventually(() => page.locator(".toast").count(), (n) => n === 0, "what is said in passing passes");
   for (const colorScheme of ["light", "dark"]) {
     for (const [width, height] of [[1440, 900], [390, 844]]) {
       await page.emulateMedia({ colorScheme });
@@ -31,6 +32,19 @@ async function pictures(page, name) {
     }
   }
   await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+/** happen has the app do what a console shows, refusals among it. */
+async function happen(app) {
+  const shop = await connect(app);
+  for (const channel of ["orders", "prices"]) await subscribe(shop, channel);
+  for (let i = 1; i <= 6; i++) {
+    await server(app).trigger("orders", "order.placed", { order: 4710 + i, total: `${20 * i}.00 EUR` });
+    await server(app).trigger("prices", "price.changed", { article: `tea-${i}`, price: `${3 + i}.50` });
+  }
+  const wrong = { ...app, secret: "of another app" };
+  await refused(server(wrong).trigger("orders", "order.placed", {}));
+  (await connect(app, { channelAuthorization: signer(wrong) })).subscribe("private-orders");
 }
 
 await test("the pages of who is not signed in", async () => {
@@ -48,7 +62,12 @@ await test("the pages of a customer", async () => {
   await page.setViewportSize({ width: 1440, height: 900 });
   await signUp(window, "grace@example.com", "Lumen");
   await look(page, "no-apps");
+  await confirm(window, "grace@example.com");
+  await at("/");
   const app = await makeApp(page, "Chat (production)");
+  await at(`/apps/${app.id}/console`);
+  await look(page, "console-empty");
+  const live = await watch(page, app);
   const receiver = await new Receiver().listen();
   await at(`/apps/${app.id}/webhooks`);
   await look(page, "no-webhooks");
@@ -62,13 +81,21 @@ await test("the pages of a customer", async () => {
     await subscribe(await connect(app, { channelAuthorization: signer(app, member) }), "presence-lobby");
   }
   await server(app).trigger("presence-lobby", "message", { text: "hello" });
+  await happen(app);
+  await live.setViewportSize({ width: 1440, height: 900 });
+  await live.locator(".cn-row.bad").filter({ hasText: "private-orders" }).click();
+  await live.getByRole("complementary", { name: "Entry" }).waitFor();
+  await look(live, "app-console");
+  await live.close();
   await button(page, "Send a test").click();
   await page.getByText("delivered", { exact: true }).first().waitFor();
   await look(page, "endpoint");
-  await page.locator("tbody").getByRole("link").first().click();
+  await page.getByRole("row").filter({ hasText: "member_added" }).getByRole("link").first().click();
   await page.getByText("answered 200").waitFor();
   await look(page, "delivery");
-  for (const where of ["", "start", "console", "channels", "connections", "send", "keys", "jwt", "settings", "limits", "webhooks"]) {
+  await at(`/apps/${app.id}`);
+  await page.getByText("signature_wrong").waitFor();
+  for (const where of ["", "start", "channels", "connections", "send", "keys", "jwt", "settings", "limits", "webhooks"]) {
     await at(`/apps/${app.id}/${where}`);
     await look(page, `app-${where || "overview"}`);
   }

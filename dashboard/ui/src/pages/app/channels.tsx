@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, ask } from "../../api/client";
+import { useFigures } from "../../api/figures";
 import { Dialog } from "../../ui/dialog";
 import { Badge, Button, Card, Code, Empty, number, Page, Remote, TextField } from "../../ui/parts";
 
@@ -9,12 +10,14 @@ export function Channels() {
   const { app = "" } = useParams({ strict: false });
   const [prefix, setPrefix] = useState("");
   const [open, setOpen] = useState<string>();
+  const queryKey = ["app", app, "channels", prefix];
   const list = useQuery({
-    queryKey: ["app", app, "channels", prefix],
+    queryKey,
     queryFn: () => ask(api.GET("/api/v1/apps/{app}/channels", { params: { path: { app }, query: { prefix: prefix || undefined, limit: 100 } } })),
     placeholderData: keepPreviousData,
     refetchInterval: 3000,
   });
+  useFigures(app, "channels", queryKey, prefix === "");
   return (
     <Page title="Channels" about="The channels somebody is subscribed to now, over all nodes. A channel exists while it is occupied.">
       <TextField label="Name begins with" type="search" value={prefix} onChange={setPrefix} placeholder="presence-" />
@@ -29,7 +32,7 @@ export function Channels() {
                 <tbody>
                   {page.data.map((c) => (
                     <tr key={c.name}>
-                      <td><button className="btn quiet" type="button" onClick={() => setOpen(c.name)}><code>{c.name}</code></button></td>
+                      <td><button className="link" type="button" onClick={() => setOpen(c.name)}><code>{c.name}</code></button></td>
                       <td><Badge>{c.kind}</Badge>{c.cache && <> <Badge tone="accent">cache</Badge></>}</td>
                       <td className="right num">{number(c.subscriptions)}</td>
                       <td className="right num">{c.kind === "presence" ? number(c.users) : "–"}</td>

@@ -3,6 +3,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { Check } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import type { Schemas } from "../../api/client";
+import { useFigures } from "../../api/figures";
 import { appQuery, statsQuery } from "../../api/queries";
 import { Badge, Card, Code, Page, Remote } from "../../ui/parts";
 import { SECRET, snippets, type Snippet } from "./snippets";
@@ -18,7 +19,9 @@ export function Start() {
 }
 
 function Steps({ app }: { app: Schemas["App"] }) {
-  const stats = useQuery({ ...statsQuery(app.id), enabled: app.serving });
+  const query = statsQuery(app.id);
+  const stats = useQuery({ ...query, enabled: app.serving });
+  useFigures(app.id, "stats", query.queryKey, app.serving);
   const [seen, setSeen] = useState({ connected: false, sent: false });
   const connected = seen.connected || (stats.data?.connections ?? 0) > 0;
   const sent = seen.sent || (stats.data?.messages_today ?? 0) > 0;

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { meQuery } from "../../api/queries";
+import { useChoice } from "../../ui/choice";
 import { Empty, Loading, Page, Segments } from "../../ui/parts";
+import { Health } from "./health";
 import { Nodes, Plans } from "./installation";
 import { Tenants } from "./tenants";
 
@@ -9,14 +10,14 @@ const views = [["tenants", "Tenants"], ["plans", "Plans"], ["nodes", "Nodes"]] a
 
 export function Operator() {
   const { data: me } = useQuery(meQuery);
-  const [view, setView] = useState<(typeof views)[number][0]>("tenants");
+  const [view, setView] = useChoice("view", views, "tenants");
   if (!me) return <Loading />;
   if (!me.user?.operator) return <Empty title="For operators only">This page is for whoever looks after the installation.</Empty>;
   return (
     <Page title="Operator" about="Who is on this installation, what they may use, and the nodes that serve them." actions={<Segments label="View" value={view} options={views} onChange={setView} />}>
       {view === "tenants" && <Tenants />}
       {view === "plans" && <Plans />}
-      {view === "nodes" && <Nodes />}
+      {view === "nodes" && <><Nodes /><Health /></>}
     </Page>
   );
 }

@@ -28,6 +28,10 @@ export const plansQuery = {
   queryFn: () => ask(api.GET("/api/v1/operator/plans", { params: { query: { limit: 100 } } })),
 };
 
+/** The plans to choose from; before they are known, the one that is chosen. */
+export const planNames = (plans: { data: Schemas["Plan"][] } | undefined, chosen: string) =>
+  plans?.data.map((p) => [p.name, p.name] as const) ?? [[chosen, chosen] as const];
+
 export function Plans() {
   const plans = useQuery(plansQuery);
   const [editing, setEditing] = useState<Schemas["Plan"] | "new">();

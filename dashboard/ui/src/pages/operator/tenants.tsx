@@ -1,10 +1,12 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
 import { useState } from "react";
 import { api, ask, type Schemas } from "../../api/client";
 import { FormDialog } from "../../ui/dialog";
 import { Badge, Button, Card, Empty, Remote, SelectField, TextField, Time } from "../../ui/parts";
 import { done, failed } from "../../ui/toasts";
-import { plansQuery } from "./installation";
+import { planNames, plansQuery } from "./installation";
+import { NewTenant } from "./newtenant";
 
 type Tenant = Schemas["Tenant"];
 
@@ -15,6 +17,7 @@ export function Tenants() {
   const [query, setQuery] = useState("");
   const [suspending, setSuspending] = useState<Tenant>();
   const [moving, setMoving] = useState<Tenant>();
+  const [making, setMaking] = useState(false);
   const list = useQuery({
     queryKey: ["operator", "tenants", query],
     queryFn: () => ask(api.GET("/api/v1/operator/tenants", { params: { query: { query: query || undefined, limit: 100 } } })),
@@ -28,7 +31,10 @@ export function Tenants() {
   });
   return (
     <>
-      <TextField label="Find a tenant" type="search" value={query} onChange={setQuery} />
+      <div className="row between find">
+        <TextField label="Find a tenant" type="search" value={query} onChange={setQuery} />
+        <Button kind="primary" onClick={() => setMaking(true)}><Plus size={16} aria-hidden /> New tenant</Button>
+      </div>
       <Remote query={list} height={44}>
         {(page) => page.data.length === 0 ? <Card><Empty title="No such tenant">{query ? "No name contains that." : "Nobody has signed up yet."}</Empty></Card> : (
           <Card flush>
@@ -57,6 +63,7 @@ export function Tenants() {
           </Card>
         )}
       </Remote>
+      {making && <NewTenant onClose={() => setMaking(false)} onDone={() => (setMaking(false), void refresh())} />}
       {suspending && <Suspend of={suspending} onClose={() => setSuspending(undefined)} onDone={() => (setSuspending(undefined), void refresh())} />}
       {moving && <Move of={moving} onClose={() => setMoving(undefined)} onDone={() => (setMoving(undefined), void refresh())} />}
     </>
@@ -88,10 +95,9 @@ function Move(props: DialogProps) {
     mutationFn: () => ask(api.PUT("/api/v1/operator/tenants/{tenant}/plan", { params: { path: { tenant: props.of.id } }, body: { plan } })),
     onSuccess: () => (done(`${props.of.name} is on plan ${plan}.`), props.onDone()),
   });
-  const names = plans.data?.data.map((p) => [p.name, p.name] as const) ?? [[plan, plan] as const];
   return (
     <FormDialog title={`Plan of ${props.of.name}`} submit="Change the plan" busy={move.isPending} error={move.error} disabled={plan === props.of.plan} onSubmit={() => move.mutate()} onClose={props.onClose}>
-      <SelectField label="Plan" value={plan} options={names} onChange={setPlan} />
+      <SelectField label="Plan" value={plan} options={planNames(plans.data, plan)} onChange={setPlan} />
     </FormDialog>
   );
 }

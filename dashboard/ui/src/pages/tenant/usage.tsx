@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { useState } from "react";
 import { planQuery, tenantUsageQuery, type Span } from "../../api/queries";
+import { useChoice } from "../../ui/choice";
 import { UsageCharts } from "../../ui/usage";
 import { Badge, Card, Meter, number, Page, Remote, Segments, Stat } from "../../ui/parts";
 
@@ -9,7 +9,7 @@ const spans = [["day", "Day"], ["week", "Week"], ["month", "Month"]] as const;
 
 export function Usage() {
   const { tenant = "" } = useParams({ strict: false });
-  const [span, setSpan] = useState<Span>("week");
+  const [span, setSpan] = useChoice<Span>("span", spans, "week");
   const usage = useQuery(tenantUsageQuery(tenant, span));
   const plan = useQuery(planQuery(tenant));
   return (

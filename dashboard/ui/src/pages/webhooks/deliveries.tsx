@@ -50,7 +50,7 @@ function Table(props: { app: string; of: Delivery[] }) {
           <tr key={d.id}>
             <td><Link to="/apps/$app/webhooks/$webhook/deliveries/$delivery" params={{ app: props.app, webhook: d.webhook_id, delivery: d.id }}><Time at={d.created_at} seconds /></Link></td>
             <td><DeliveryState of={d} /></td>
-            <td><code>{d.events.join(", ")}</code>{d.event_count > 1 && <span className="muted small"> {d.event_count}</span>}</td>
+            <td><code>{d.events.join(", ")}</code>{d.event_count > 1 && <span className="muted small"> {d.event_count} events</span>}</td>
             <td className="right num">{d.attempts}</td>
             <td>{d.http_status ? <code>{d.http_status}</code> : null} {d.reason && <span className="muted small">{d.reason}</span>}</td>
           </tr>
