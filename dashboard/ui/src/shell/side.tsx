@@ -52,7 +52,7 @@ export function Side(props: SideProps) {
 function Item(props: { to: string; icon: LucideIcon; exact?: boolean; children: ReactNode }) {
   const Icon = props.icon;
   return (
-    <Link to={props.to} activeOptions={{ exact: props.exact ?? false }} activeProps={{ "aria-current": "page" }}>
+    <Link to={props.to} activeOptions={{ exact: props.exact ?? false, includeSearch: false }} activeProps={{ "aria-current": "page" }}>
       <Icon size={17} aria-hidden />
       <span className="cut">{props.children}</span>
     </Link>

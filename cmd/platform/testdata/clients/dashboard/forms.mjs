@@ -109,6 +109,7 @@ await test("the operator makes a plan and changes it, and a tenant", async () =>
   await row.getByText("version 2").waitFor();
   await page.reload(); // the view stands in the address
   await row.getByText("version 2").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Operator", exact: true }).getAttribute("aria-current"), "page");
   await button(page, "Tenants").click();
   await button(page, "New tenant").click();
   await field(page, "Name").fill("Harbour");
