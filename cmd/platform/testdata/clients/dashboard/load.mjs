@@ -77,7 +77,7 @@ async function felt(page, on) {
   do await use(page); while (performance.now() < end);
   const m = await page.evaluate(() => ({ ...window.meter, took: (performance.now() - window.meter.begun) / 1000 }));
   assert.ok(m.rows > 0 && m.rows < 100, `${m.rows} rows in the page`);
-  assert.ok(m.waits.length > 20, `${m.waits.length} inputs`);
+  assert.ok(m.waits.length > 10, `${m.waits.length} inputs`);
   const waits = m.waits.toSorted((a, b) => a - b);
   console.log(`# ${on}, ${m.took.toFixed(0)} s, ${waits.length} clicks and keys`);
   console.log(`#   input to next paint: p50 ${ms(quantile(waits, 0.5))}, p95 ${ms(quantile(waits, 0.95))}, p99 ${ms(quantile(waits, 0.99))}, most ${ms(waits.at(-1))}`);
