@@ -106,10 +106,10 @@ func TestRingWritesWhatIsQueued(t *testing.T) {
 			for range 1 + rng.IntN(12) {
 				f := frames[rng.IntN(len(frames))]
 				want[i] = append(want[i], f.wire...)
-				require.True(t, s.enqueue(l, f))
+				require.True(t, s.enqueue(l, f, &s.prompt))
 			}
 		}
-		s.flush()
+		s.flushPrompt()
 		for i, p := range pairs {
 			require.Equal(t, string(want[i]), string(p.got()), "line %d", i)
 			require.Zero(t, p.ops, "line %d was written to by itself", i)
@@ -142,10 +142,10 @@ func TestRingBesideOtherTransports(t *testing.T) {
 			for k := range 2 + rng.IntN(4) {
 				f := NewText(append(make([]byte, HeaderRoom), fmt.Sprintf("line %d, round %d, frame %d %s", i, round, k, bytes.Repeat([]byte("x"), rng.IntN(900)))...))
 				want[i] = append(want[i], f.wire...)
-				require.True(t, s.enqueue(l, f))
+				require.True(t, s.enqueue(l, f, &s.prompt))
 			}
 		}
-		s.flush()
+		s.flushPrompt()
 		for i, p := range pairs {
 			require.Equal(t, string(want[i]), string(p.got()), "line %d", i)
 		}
@@ -170,9 +170,9 @@ func TestRingMeetsAFullSocketAndAClosedOne(t *testing.T) {
 	require.NoError(t, pairs[1].Close())
 	require.NoError(t, syscall.Shutdown(pairs[2].far, syscall.SHUT_RDWR))
 	for _, l := range lines {
-		s.enqueue(l, f)
+		s.enqueue(l, f, &s.prompt)
 	}
-	s.flush()
+	s.flushPrompt()
 	s.drainers.Wait()
 	require.True(t, lines[0].stalled)
 	require.EqualValues(t, f.Len(), lines[0].queued)
@@ -197,9 +197,9 @@ func TestRingThatBreaksIsGivenUp(t *testing.T) {
 	for round := range 2 {
 		f := NewText(append(make([]byte, HeaderRoom), fmt.Sprintf("round %d", round)...))
 		for _, l := range lines {
-			s.enqueue(l, f)
+			s.enqueue(l, f, &s.prompt)
 		}
-		s.flush()
+		s.flushPrompt()
 		for i, p := range pairs {
 			require.Equal(t, string(f.wire), string(p.got()), "round %d, line %d", round, i)
 		}
@@ -225,9 +225,9 @@ func BenchmarkFlush(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, l := range lines {
-					s.enqueue(l, f)
+					s.enqueue(l, f, &s.prompt)
 				}
-				s.flush()
+				s.flushPrompt()
 				b.StopTimer()
 				for _, p := range fds {
 					_, _ = syscall.Read(p.far, into)
