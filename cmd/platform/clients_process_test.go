@@ -54,6 +54,7 @@ func startProcess(t *testing.T, environ []string, args ...string) *serverProcess
 	go func() { p.ended <- p.cmd.Wait() }()
 	t.Cleanup(func() {
 		p.stop(t)
+		requireClean(t, p.log.String(), secretMark, password)
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", p.url, p.log)
 		}
