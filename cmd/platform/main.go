@@ -8,12 +8,17 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
 func main() {
+	// Libraries write there what strangers send, such as an answer that a webhook's
+	// receiver was not asked for. What fails comes back as an error, and is logged.
+	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal the usual handling is back: a second Ctrl-C ends
 	// the process at once if the orderly stop takes too long.
