@@ -90,7 +90,9 @@ func TestBulkKeepsTheOrderOfALine(t *testing.T) {
 		return b.String()
 	}
 	requireStream := func(p *pipe, want string) {
-		p.until(t, "the last event", func(p *pipe) bool { return strings.HasSuffix(p.got.String(), want[strings.LastIndexByte(want[:len(want)-1], ';')+1:]) })
+		p.until(t, "the last event", func(p *pipe) bool {
+			return strings.HasSuffix(p.got.String(), want[strings.LastIndexByte(want[:len(want)-1], ';')+1:])
+		})
 		var got strings.Builder
 		for _, m := range parse(t, p.got.Bytes()) {
 			got.WriteString(m.text)
