@@ -115,9 +115,14 @@ func TestHoldServices(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy-rc.d")
 	allow, err := holdServices(path)
 	require.NoError(t, err)
+	// A shell reads the file: a fork beside us may still hold it open for writing, and the kernel
+	// would refuse to execute it then (golang.org/issue/22315).
 	var exit *exec.ExitError
-	require.ErrorAs(t, exec.Command(path, "redis-server", "start").Run(), &exit)
+	require.ErrorAs(t, exec.Command("/bin/sh", path, "redis-server", "start").Run(), &exit)
 	require.Equal(t, 101, exit.ExitCode(), "Debian's word for: not allowed")
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o755, info.Mode().Perm(), "Debian's tools execute it")
 
 	takeOver, err := holdServices(path)
 	require.NoError(t, err)
