@@ -122,7 +122,7 @@ func TestHoldServices(t *testing.T) {
 	require.Equal(t, 101, exit.ExitCode(), "Debian's word for: not allowed")
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	require.EqualValues(t, 0o755, info.Mode().Perm(), "Debian's tools execute it")
+	require.NotZero(t, info.Mode().Perm()&0o100, "Debian's tools execute it")
 
 	takeOver, err := holdServices(path)
 	require.NoError(t, err)
