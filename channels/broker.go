@@ -35,6 +35,9 @@ type Broker interface {
 	// returns [ErrBusy], and the broker reports that to the publisher
 	// (in-process) or offers the event again (Redis).
 	Run(ctx context.Context, deliver func(*Event) error) error
+
+	// Started is closed once Run has been called and the others may be.
+	Started() <-chan struct{}
 }
 
 var (

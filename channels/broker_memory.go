@@ -17,8 +17,9 @@ import (
 // deliver is called for several partitions at once, must not call the broker
 // back, and may keep an event's Data but not the *Event.
 type MemoryBroker struct {
-	ran   atomic.Bool
-	parts [Partitions]memoryPartition
+	ran     atomic.Bool
+	started chan struct{}
+	parts   [Partitions]memoryPartition
 	// left, if set, is told of a topic nobody here hears any more, under its
 	// partition's lock. Set before Run.
 	left    func(Topic)
@@ -35,7 +36,10 @@ type memoryPartition struct {
 }
 
 // NewMemoryBroker returns a broker that works once its Run is called.
-func NewMemoryBroker() *MemoryBroker { return &MemoryBroker{} }
+func NewMemoryBroker() *MemoryBroker { return &MemoryBroker{started: make(chan struct{})} }
+
+// Started implements [Broker].
+func (b *MemoryBroker) Started() <-chan struct{} { return b.started }
 
 // Publish implements [Broker]. Between start and return it owns evs: it sets
 // each Position. An event that this node cannot take now is reported in a
@@ -143,6 +147,7 @@ func (b *MemoryBroker) Run(ctx context.Context, deliver func(*Event) error) erro
 		return errors.New("memory broker: Run was called before; make a new broker")
 	}
 	b.setDeliver(deliver)
+	close(b.started)
 	b.forgetKept(ctx)
 	b.setDeliver(nil) // passes every lock, so every call under way has returned
 	return nil

@@ -202,6 +202,11 @@ func testUnorderedChurn(t *testing.T, open func(*testing.T) Cluster) {
 func testBeforeRun(t *testing.T, open func(*testing.T) Cluster) {
 	b := open(t).Nodes[0]
 	tp := channels.Topic{App: newApp(t), Channel: "early"}
+	select {
+	case <-b.Started():
+		require.Fail(t, "started before Run was called")
+	default:
+	}
 	_, err := b.Publish(t.Context(), []channels.Event{event(tp, "early")})
 	require.ErrorIs(t, err, channels.ErrBrokerAway)
 	require.ErrorIs(t, b.Subscribe(t.Context(), tp), channels.ErrBrokerAway)

@@ -24,6 +24,8 @@ type Broker struct {
 	c     *Client
 	lanes []*lane // static: one for all partitions, or one for each
 
+	started chan struct{} // closed by Run
+
 	mu      sync.Mutex
 	ran     bool
 	stopped chan struct{}               // nil before Run; closed when Run ends
@@ -31,7 +33,7 @@ type Broker struct {
 }
 
 func newBroker(c *Client) *Broker {
-	b := &Broker{c: c}
+	b := &Broker{c: c, started: make(chan struct{})}
 	count := 1
 	if c.target.mode == modeCluster {
 		count = channels.Partitions
@@ -109,6 +111,7 @@ func (b *Broker) Run(ctx context.Context, deliver func(*channels.Event) error) e
 	}
 	b.ran, b.stopped, b.deliver = true, make(chan struct{}), deliver
 	b.mu.Unlock()
+	close(b.started)
 	var wg sync.WaitGroup
 	for _, l := range b.lanes {
 		wg.Go(func() { l.run(ctx) })
@@ -118,6 +121,10 @@ func (b *Broker) Run(ctx context.Context, deliver func(*channels.Event) error) e
 	wg.Wait()
 	return nil
 }
+
+// Started implements [channels.Broker]. It says nothing of Redis, which may be
+// away at any time.
+func (b *Broker) Started() <-chan struct{} { return b.started }
 
 // running returns a channel that is closed when Run ends, or nil if the broker
 // does not run.

@@ -161,6 +161,10 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 		group.Go(func() error { return runCore(cores, "realtime engine", live.run) })
 	}
 	group.Go(func() error { return runCore(cores, "readiness", parts.ready.run) })
+	select { // whoever connects before that waits in the listener's queue
+	case <-hub.Started():
+	case <-running.Done():
+	}
 	group.Go(func() error { return serve(srv, ws.Listen(ports.main, admission)) })
 	if ports.metrics != nil {
 		group.Go(func() error { return serve(metrics, ports.metrics) })

@@ -175,11 +175,11 @@ func TestLimitsOverHTTP(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	for { // the first call makes the server ask where the app stands
-		status, _, _ = post(t, again.url, small, "a")
+		status, _, body = post(t, again.url, small, "a")
 		if status == http.StatusForbidden {
 			break
 		}
-		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, http.StatusOK, status, body)
 		require.NoError(t, ctx.Err(), "the messages of today are forgotten")
 	}
 }
