@@ -67,9 +67,10 @@ type Door struct {
 	pool    *pool
 	settler settler
 	open    sync.WaitGroup // connections being served
+	fronts  []*front
 }
 
-// New makes a door. Its connections must come through [Listen].
+// New makes a door. Its connections must come through [Door.Listen].
 func New(cfg Config) *Door {
 	cfg = cfg.withDefaults()
 	gate := channels.Gate{Hub: cfg.Hub, Apps: cfg.Apps, Log: cfg.Log, IsTLS: cfg.IsTLS, Admission: cfg.Admission, Address: cfg.Address}
@@ -131,6 +132,9 @@ func (d *Door) takeOver(w http.ResponseWriter, e *channels.Entry) (*client, erro
 	if err != nil {
 		return nil, err
 	}
+	if p, ok := conn.(*passedOn); ok { // its head was read at once, into a buffer of that size
+		conn = p.sock
+	}
 	c := &client{inner: conn, door: d, arrival: &arrival{entry: e}}
 	switch conn := conn.(type) {
 	case *sock:
@@ -140,13 +144,13 @@ func (d *Door) takeOver(w http.ResponseWriter, e *channels.Entry) (*client, erro
 		under, ok := conn.NetConn().(*sock)
 		if !ok {
 			_ = conn.Close()
-			return nil, errors.New("listener not wrapped by ws.Listen")
+			return nil, errors.New("listener not wrapped by Door.Listen")
 		}
 		c.transport = sealed{under, conn}
 		_ = under.tcp.SetWriteBuffer(d.cfg.SendBuffer)
 	default:
 		_ = conn.Close()
-		return nil, errors.New("listener not wrapped by ws.Listen")
+		return nil, errors.New("listener not wrapped by Door.Listen")
 	}
 	c.early = buffered(rw)
 	return c, nil
@@ -204,8 +208,12 @@ func (d *Door) Drain(ctx context.Context, over time.Duration) error {
 }
 
 // Close ends what is left at once and returns when nothing is served any more.
-// No request may be on its way to the door.
+// The listeners are closed before, and no request of the HTTP server may be on
+// its way to the door.
 func (d *Door) Close() error {
+	for _, f := range d.fronts {
+		f.wait()
+	}
 	sessions, err := d.melody.Sessions()
 	for _, s := range sessions {
 		_ = clientOf(s).inner.Close()

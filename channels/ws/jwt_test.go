@@ -65,7 +65,7 @@ func newTokenWorld(t *testing.T) *tokenWorld {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(ws.Listen(listener, nil))
+		_ = server.Serve(door.Listen(listener, server.Handler))
 	}()
 	t.Cleanup(func() {
 		require.NoError(t, server.Close())

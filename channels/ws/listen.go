@@ -10,12 +10,7 @@ import (
 	"tidewire/channels/fanout"
 )
 
-// Listen wraps a listener so that the door can take its connections over:
-// http.Server speaks on them as usual, under TLS too, until they are upgraded.
-// For what a has no room it closes at once: those who connect and say nothing
-// would else leave no descriptor for the database.
-func Listen(l net.Listener, a *channels.Admission) net.Listener { return &listener{l, a} }
-
+// listener gives the HTTP server connections that the door can take over.
 type listener struct {
 	net.Listener
 	admission *channels.Admission // nil = room for everybody

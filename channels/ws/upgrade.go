@@ -11,10 +11,10 @@ import (
 
 // buffered returns what the client sent behind its handshake, or nil.
 func buffered(rw *bufio.ReadWriter) *bytes.Reader {
-	n := rw.Reader.Buffered()
-	if n == 0 {
+	if rw == nil || rw.Reader.Buffered() == 0 {
 		return nil
 	}
+	n := rw.Reader.Buffered()
 	b, _ := rw.Peek(n) // n bytes are there
 	return bytes.NewReader(bytes.Clone(b))
 }

@@ -93,9 +93,9 @@ func setup(t testing.TB, o options) *world {
 		defer close(serverDone)
 		if o.tls {
 			server.TLSConfig = testTLS(t)
-			_ = server.ServeTLS(ws.Listen(inner, nil), "", "")
+			_ = server.ServeTLS(door.Listen(inner, nil), "", "")
 		} else {
-			_ = server.Serve(ws.Listen(inner, nil))
+			_ = server.Serve(door.Listen(inner, server.Handler))
 		}
 	}()
 	if o.tls {

@@ -165,7 +165,8 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	case <-hub.Started():
 	case <-running.Done():
 	}
-	group.Go(func() error { return serve(srv, ws.Listen(ports.main, admission)) })
+	main := door.Listen(ports.main, straight(srv))
+	group.Go(func() error { return serve(srv, main) })
 	if ports.metrics != nil {
 		group.Go(func() error { return serve(metrics, ports.metrics) })
 	}

@@ -58,6 +58,15 @@ func newServer(cfg Config, tlsConfig *tls.Config, log *slog.Logger, parts routes
 	return srv, nil
 }
 
+// straight is the handler for handshakes that need not go through srv: it does
+// not speak TLS for others.
+func straight(srv *http.Server) http.Handler {
+	if srv.TLSConfig != nil {
+		return nil
+	}
+	return srv.Handler
+}
+
 // serve runs srv on l until it is shut down.
 func serve(srv *http.Server, l net.Listener) (err error) {
 	if srv.TLSConfig != nil {
