@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"tidewire/channels"
 	"tidewire/channels/fanout"
 )
@@ -25,6 +27,7 @@ type client struct {
 	conn      *channels.Conn              // nil until connected, and for refused connections
 	line      atomic.Pointer[fanout.Line] // nil during the handshake
 	meter     meter                       // owned by the reading goroutine
+	lingers   bool                        // owned by the reading goroutine: we ended it, and the peer may still send
 }
 
 // arrival is what is needed of a client only until it is connected.
@@ -88,11 +91,36 @@ func (c *client) Write(b []byte) (int, error) {
 // Close implements [net.Conn]. The library calls it when reading has ended.
 func (c *client) Close() error {
 	line := c.line.Load()
-	if line == nil {
+	switch {
+	case line == nil:
 		return c.inner.Close()
+	case c.lingers:
+		line.Close()
+	default:
+		line.ReadEnded()
 	}
-	line.ReadEnded()
 	return nil
+}
+
+// lingerBytes is how much of what a peer still sends is taken after we have
+// ended the connection.
+const lingerBytes = 1 << 20
+
+// linger takes what the peer still sends until it has seen the end, or until
+// the plane has waited long enough. Closing a socket with bytes unread resets
+// the connection, and the peer would lose the code that says why.
+func (c *client) linger() {
+	var b [512]byte
+	for taken := 0; taken < lingerBytes; {
+		n, err := c.inner.Read(b[:])
+		if err != nil {
+			break
+		}
+		taken += n
+	}
+	if line := c.line.Load(); line != nil {
+		line.ReadEnded()
+	}
 }
 
 // LocalAddr implements [net.Conn].
@@ -113,6 +141,14 @@ func (c *client) SetWriteDeadline(time.Time) error { return nil }
 var _ net.Conn = (*client)(nil)
 
 var errFlood = errors.New("client sends more frames than it may")
+
+// isPeers reports whether reading ended by what the peer did, or because the
+// socket is closed, and not by our own decision.
+func isPeers(err error) bool {
+	var closed *websocket.CloseError
+	var ne net.Error
+	return errors.As(err, &closed) || errors.As(err, &ne) || errors.Is(err, io.EOF)
+}
 
 // isTimeout reports whether reading ended because the peer fell silent.
 func isTimeout(err error) bool {

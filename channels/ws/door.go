@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -104,7 +105,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This is the WebSocket endpoint. Connect with a Pusher client.", http.StatusUpgradeRequired)
 		return
 	}
-	if r.Method != http.MethodGet || r.Header.Get("Sec-Websocket-Version") != "13" || r.Header.Get("Sec-Websocket-Key") == "" {
+	if r.Method != http.MethodGet || r.Header.Get("Sec-Websocket-Version") != "13" || !isKey(r.Header.Get("Sec-Websocket-Key")) {
 		w.Header().Set("Sec-Websocket-Version", "13")
 		http.Error(w, "Not a WebSocket handshake of version 13.", http.StatusBadRequest)
 		return
@@ -120,6 +121,17 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The handler returns at once: it would keep the request, its buffers and a
 	// large stack alive as long as the connection lives.
 	go d.serve(c, r)
+}
+
+// isKey reports whether s is 16 bytes in base64 (RFC 6455, 4.2.1). The library
+// says nothing to a client whose key it does not take.
+func isKey(s string) bool {
+	var key [18]byte
+	if len(s) != 24 {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(key[:], []byte(s))
+	return err == nil && n == 16
 }
 
 // takeOver hijacks the connection and puts the client between it and the library.
@@ -162,6 +174,9 @@ func (d *Door) serve(c *client, r *http.Request) {
 	if err := d.melody.HandleRequest(newResponse(c), r); err != nil {
 		_ = c.inner.Close()
 	}
+	if c.lingers {
+		c.linger()
+	}
 }
 
 func clientOf(s *melody.Session) *client { return (*client)(s.RemoteAddr().(*connAddr)) }
@@ -185,6 +200,7 @@ func (d *Door) binary(s *melody.Session, _ []byte) {
 
 func (d *Door) failed(s *melody.Session, err error) {
 	c := clientOf(s)
+	c.lingers = !isPeers(err)
 	if c.conn == nil {
 		return
 	}

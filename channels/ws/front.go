@@ -233,7 +233,7 @@ func (g *greeter) handshake(b []byte) *http.Request {
 	switch {
 	case err != nil, g.reader.Buffered()+g.source.Len() != 0, r.ContentLength != 0, len(r.TransferEncoding) != 0:
 		return nil
-	case !r.ProtoAtLeast(1, 1), r.Host == "", !websocket.IsWebSocketUpgrade(r):
+	case r.Proto != "HTTP/1.1", r.Host == "", !websocket.IsWebSocketUpgrade(r):
 		return nil
 	}
 	return r

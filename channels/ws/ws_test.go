@@ -65,6 +65,7 @@ type options struct {
 	app    func(*tenants.App)
 	fanout fanout.Config
 	door   func(*ws.Config)
+	front  func(http.Handler) http.Handler // around what answers handshakes without the HTTP server
 	tls    bool
 }
 
@@ -95,7 +96,11 @@ func setup(t testing.TB, o options) *world {
 			server.TLSConfig = testTLS(t)
 			_ = server.ServeTLS(door.Listen(inner, nil), "", "")
 		} else {
-			_ = server.Serve(door.Listen(inner, server.Handler))
+			front := server.Handler
+			if o.front != nil {
+				front = o.front(front)
+			}
+			_ = server.Serve(door.Listen(inner, front))
 		}
 	}()
 	if o.tls {
@@ -108,12 +113,8 @@ func setup(t testing.TB, o options) *world {
 		cancel()
 		require.NoError(t, <-hubDone)
 	})
-	w := &world{t: t, app: app, hub: hub, door: door, url: url}
-	require.Eventually(t, func() bool { // the broker runs
-		_, err := hub.Publish(context.Background(), app, nil)
-		return err == nil
-	}, 5*time.Second, time.Millisecond)
-	return w
+	<-hub.Started()
+	return &world{t: t, app: app, hub: hub, door: door, url: url}
 }
 
 // testTLS borrows the certificate of httptest.
@@ -435,6 +436,23 @@ func TestWhatEndsAConnection(t *testing.T) {
 			c.act(p)
 			require.Equal(t, c.code, p.closed())
 		})
+	}
+}
+
+// Whoever is still sending when the connection is ended learns why all the same.
+func TestCodeReachesAClientThatStillSends(t *testing.T) {
+	t.Parallel()
+	for _, o := range []options{{}, {tls: true}} {
+		w := setup(t, o)
+		for range 20 {
+			p := w.raw(0)
+			_, err := p.Write(append([]byte{0x81, 0xff, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0}, make([]byte, 256<<10)...))
+			require.NoError(t, err)
+			opcode, text := p.frame()
+			require.EqualValues(t, 8, opcode)
+			require.Equal(t, "\x03\xf1", text[:2], "1009, too large")
+			p.requireGone()
+		}
 	}
 }
 
