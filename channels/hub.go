@@ -142,6 +142,9 @@ func (h *Hub) Run(ctx context.Context) error {
 // Started is closed once Run has been called and events flow in this process.
 func (h *Hub) Started() <-chan struct{} { return h.broker.Started() }
 
+// Publishes counts what was delivered to the subscribers of channels here.
+func (h *Hub) Publishes() int64 { return h.plane.Stats().Publishes }
+
 // publish hands validated events of one app to the broker. The errors are those
 // of [Broker.Publish].
 func (h *Hub) publish(ctx context.Context, app *tenants.App, evs []Event) ([]Position, error) {

@@ -150,6 +150,7 @@ func (p *Plane) Announce(g *Group, f *Frame, except *Line) {
 // Stats is a snapshot of a plane's counters.
 type Stats struct {
 	Lines      int64 // attached and not yet closed
+	Publishes  int64 // frames for whole groups, one per shard they went to
 	Frames     int64 // frames written, one per line they went to
 	Bytes      int64 // bytes written
 	Writes     int64 // writes that carried them: Frames/Writes is the coalescing
@@ -163,6 +164,7 @@ func (p *Plane) Stats() Stats {
 	var sum Stats
 	for _, s := range p.shards {
 		sum.Lines += s.stats.lines.Load()
+		sum.Publishes += s.stats.publishes.Load()
 		sum.Frames += s.stats.frames.Load()
 		sum.Bytes += s.stats.bytes.Load()
 		sum.Writes += s.stats.writes.Load()

@@ -30,7 +30,7 @@ const (
 )
 
 type counters struct {
-	lines, frames, bytes, writes, stalls, slowCuts atomic.Int64
+	lines, publishes, frames, bytes, writes, stalls, slowCuts atomic.Int64
 }
 
 // shard is the actor that owns some of the lines.
@@ -206,6 +206,7 @@ func (s *shard) apply(o *op) {
 			o.frame.count(1)
 		}
 	case opPublish:
+		s.stats.publishes.Add(1)
 		o.frame.count(s.publish(o))
 	case opJoin:
 		o.member.group.parts[s.index].add(o.member)

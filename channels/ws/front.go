@@ -37,9 +37,18 @@ func (d *Door) Listen(l net.Listener, h http.Handler) net.Listener {
 	if h == nil {
 		return &inner
 	}
-	f := newFront(inner, h, d.cfg.Log)
+	f := newFront(inner, h, d.hub.Publishes, d.cfg.Log)
 	d.fronts = append(d.fronts, f)
 	return f
+}
+
+// Waiting is how many handshakes wait their turn while events flow.
+func (d *Door) Waiting() int {
+	n := 0
+	for _, f := range d.fronts {
+		n += f.pace.waiting()
+	}
+	return n
 }
 
 // front is a listener that stands before an [http.Server] and answers the
@@ -53,7 +62,8 @@ type front struct {
 	handler http.Handler
 	log     *slog.Logger
 
-	jobs   chan *sock
+	pace   pace
+	jobs   chan greeting
 	idle   chan struct{} // one token for each greeter that waits for a job
 	passed chan accepted // to the HTTP server
 	quit   chan struct{}
@@ -68,12 +78,16 @@ type accepted struct {
 	err  error
 }
 
-func newFront(l listener, h http.Handler, log *slog.Logger) *front {
+func newFront(l listener, h http.Handler, published func() int64, log *slog.Logger) *front {
 	f := &front{
 		listener: l, handler: h, log: log,
-		jobs: make(chan *sock), idle: make(chan struct{}, idleGreeters),
+		jobs: make(chan greeting), idle: make(chan struct{}, idleGreeters),
 		passed: make(chan accepted), quit: make(chan struct{}),
 		silent: make(map[*sock]struct{}),
+	}
+	f.pace = pace{
+		published: published, let: f.greetSoon, open: &f.open,
+		gone: func(g greeting) bool { return g.sock.gone() && g.sock.Close() == nil },
 	}
 	f.open.Go(f.run)
 	return f
@@ -102,6 +116,7 @@ func (f *front) Close() error {
 		_ = s.SetReadDeadline(time.Unix(1, 0))
 	}
 	f.silent = nil
+	f.pace.close()
 	return f.listener.Close()
 }
 
@@ -113,7 +128,7 @@ func (f *front) run() {
 		s, ok := c.(*sock)
 		switch {
 		case ok:
-			f.greetSoon(s)
+			f.greetSoon(greeting{sock: s})
 		case !f.pass(c, err):
 			return
 		}
@@ -134,11 +149,11 @@ func (f *front) pass(c net.Conn, err error) bool {
 	}
 }
 
-func (f *front) greetSoon(s *sock) {
+func (f *front) greetSoon(g greeting) {
 	select {
-	case f.jobs <- s:
+	case f.jobs <- g:
 	default:
-		f.open.Go(func() { newGreeter(f).work(s) })
+		f.open.Go(func() { newGreeter(f).work(g) })
 	}
 }
 
@@ -179,16 +194,16 @@ func newGreeter(f *front) *greeter {
 	return g
 }
 
-func (g *greeter) work(s *sock) {
+func (g *greeter) work(j greeting) {
 	for {
-		g.greet(s)
+		g.greet(j)
 		select {
 		case g.front.idle <- struct{}{}:
 		default:
 			return
 		}
 		select {
-		case s = <-g.front.jobs:
+		case j = <-g.front.jobs:
 			<-g.front.idle
 		case <-g.front.quit:
 			return
@@ -196,15 +211,21 @@ func (g *greeter) work(s *sock) {
 	}
 }
 
-func (g *greeter) greet(s *sock) {
-	n := g.front.hear(s, g.bytes)
-	if n == 0 {
-		_ = s.Close()
-		return
+func (g *greeter) greet(j greeting) {
+	s, head := j.sock, j.head
+	if head == nil {
+		head = g.bytes[:g.front.hear(s, g.bytes)]
+		switch {
+		case len(head) == 0:
+			_ = s.Close()
+			return
+		case isLikeHandshake(head) && !g.front.pace.take(s, head):
+			return
+		}
 	}
-	r := g.handshake(g.bytes[:n])
+	r := g.handshake(head)
 	if r == nil {
-		g.front.pass(&passedOn{sock: s, head: bytes.Clone(g.bytes[:n])}, nil)
+		g.front.pass(&passedOn{sock: s, head: bytes.Clone(head)}, nil)
 		return
 	}
 	r.RemoteAddr = s.RemoteAddr().String()
@@ -216,10 +237,15 @@ var (
 	handshakeEnd   = []byte("\r\n\r\n")
 )
 
+// isLikeHandshake reports whether b starts and ends as a handshake does.
+func isLikeHandshake(b []byte) bool {
+	return bytes.HasPrefix(b, handshakeStart) && bytes.HasSuffix(b, handshakeEnd)
+}
+
 // handshake returns the request that b is, or nil unless it is one whole
 // WebSocket handshake in which nothing is unusual.
 func (g *greeter) handshake(b []byte) *http.Request {
-	if !bytes.HasPrefix(b, handshakeStart) || !bytes.HasSuffix(b, handshakeEnd) {
+	if !isLikeHandshake(b) {
 		return nil
 	}
 	for _, c := range b {

@@ -180,3 +180,44 @@ func TestSilentConnectionsEndWithTheServer(t *testing.T) {
 		require.False(t, errors.As(err, &timeout) && timeout.Timeout(), "still open")
 	}
 }
+
+// While events flow, clients that come all at once wait their turn; all come in,
+// and the others miss nothing.
+func TestManyComeWhileEventsFlow(t *testing.T) {
+	t.Parallel()
+	w := setup(t, options{})
+	here := w.raw(0)
+	here.subscribe("news")
+	quit, published := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				published <- n
+				return
+			case <-time.After(5 * time.Millisecond):
+				_ = w.publish("news", "e", "d")
+			}
+		}
+	}()
+	here.frame() // events flow
+	var peers []*rawPeer
+	for range 200 {
+		peers = append(peers, w.tell(handshake+"\r\n"))
+	}
+	for i, p := range peers {
+		if i%10 == 0 { // has given up
+			_ = p.Close()
+			continue
+		}
+		status, _ := p.status()
+		require.Equal(t, http.StatusSwitchingProtocols, status)
+		_, text := p.frame()
+		require.Contains(t, text, "connection_established")
+	}
+	close(quit)
+	for range <-published - 1 {
+		here.frame()
+	}
+	require.Eventually(t, func() bool { return w.door.Waiting() == 0 }, 10*time.Second, time.Millisecond)
+}

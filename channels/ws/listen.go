@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tidewire/channels"
@@ -144,6 +145,20 @@ func (s *sock) tryWrite(b []byte) (n int, blocked bool, err error) {
 		_ = s.tcp.Close()
 	}
 	return n, n < len(b), err
+}
+
+// gone reports whether the peer has closed the connection, by a look at what is
+// to be read next.
+func (s *sock) gone() bool {
+	if !s.guard.hold() {
+		return true
+	}
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(int(s.fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	if s.guard.release() {
+		_ = s.tcp.Close()
+	}
+	return n == 0 && err == nil || err != nil && err != syscall.EAGAIN && err != syscall.EINTR // #nosec -- they are not wrapped
 }
 
 // drain writes b, waiting for the peer until deadline.

@@ -88,6 +88,13 @@ func newAdmissionCollector(take func() channels.AdmissionStats) prometheus.Colle
 	}}}
 }
 
+// newWaitingCollector shows how many handshakes wait.
+func newWaitingCollector(take func() int) prometheus.Collector {
+	return snapshotCollector[int]{take: take, figures: []figure[int]{
+		gauge("tidewire_handshakes_waiting", "Clients that wait to be let in, one batch after the other, because events flow.", func(n int) int64 { return int64(n) }),
+	}}
+}
+
 func applyRate(to *int, v string) error {
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 || n > 1_000_000 {

@@ -68,12 +68,13 @@ func (a *attendee) attend(mu *sync.Mutex, base string, app printedApp, channel s
 
 // greeted opens a connection and waits until it is admitted; nil if it is not.
 func greeted(base, key string) (conn *websocket.Conn, socketID string) {
-	return greetedWith(base, key, "")
+	return greetedWith(base, key, "", 2*time.Second)
 }
 
-// greetedWith is greeted with something behind the query.
-func greetedWith(base, key, query string) (conn *websocket.Conn, socketID string) {
-	dialer := websocket.Dialer{HandshakeTimeout: 2 * time.Second}
+// greetedWith is greeted with something behind the query, and the time a client
+// gives the server to answer.
+func greetedWith(base, key, query string, patience time.Duration) (conn *websocket.Conn, socketID string) {
+	dialer := websocket.Dialer{HandshakeTimeout: patience}
 	conn, resp, err := dialer.Dial("ws"+strings.TrimPrefix(base, "http")+"/app/"+key+"?protocol=7"+query, nil)
 	if err != nil {
 		return nil, ""

@@ -141,7 +141,7 @@ func (r *reader) live() {
 
 // session is one connection, from its greeting to its end.
 func (r *reader) session(base string) {
-	conn, _ := greetedWith(base, r.l.app.Key, "&tidewire=1")
+	conn, _ := greetedWith(base, r.l.app.Key, "&tidewire=1", 2*time.Second)
 	if conn == nil {
 		return
 	}

@@ -67,7 +67,7 @@ func actWanderers() {
 // joined opens a connection and subscribes to a public channel; nil if that does
 // not work now.
 func joined(base, key, channel string) *websocket.Conn {
-	conn, _ := greeted(base, key)
+	conn, _ := greetedWith(base, key, "", 10*time.Second) // as long as our own client library waits
 	if conn == nil {
 		return nil
 	}

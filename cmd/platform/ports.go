@@ -57,7 +57,9 @@ func (p ports) close() {
 
 // bind listens on address; setting is its name, for the remedy.
 func bind(ctx context.Context, setting, address string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	// No TCP keep-alive: every connection has a time-out or pings of its own, and
+	// setting it up is four calls for each.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", address)
 	if err == nil {
 		return l, nil
 	}

@@ -140,7 +140,7 @@ func run(ctx context.Context, cfg Config, log *slog.Logger, x extras) error {
 	}
 	// Requests that wait for events end only when they are told to.
 	drainFallbacks(srv, cfg.ShutdownTimeout/8, parts)
-	metrics := newMetricsServer(hub, admission, live, hooks, parts.ready, log, newCertificateCollector(certificates), parts.timing)
+	metrics := newMetricsServer(hub, admission, live, hooks, parts.ready, log, newCertificateCollector(certificates), newWaitingCollector(door.Waiting), parts.timing)
 
 	group, running := errgroup.WithContext(ctx)
 	cores, stopCores := context.WithCancel(context.WithoutCancel(ctx))
