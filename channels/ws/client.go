@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"tidewire/channels"
 	"tidewire/channels/fanout"
 )
@@ -141,14 +139,6 @@ func (c *client) SetWriteDeadline(time.Time) error { return nil }
 var _ net.Conn = (*client)(nil)
 
 var errFlood = errors.New("client sends more frames than it may")
-
-// isPeers reports whether reading ended by what the peer did, or because the
-// socket is closed, and not by our own decision.
-func isPeers(err error) bool {
-	var closed *websocket.CloseError
-	var ne net.Error
-	return errors.As(err, &closed) || errors.As(err, &ne) || errors.Is(err, io.EOF)
-}
 
 // isTimeout reports whether reading ended because the peer fell silent.
 func isTimeout(err error) bool {

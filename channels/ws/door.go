@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -144,8 +145,9 @@ func (d *Door) takeOver(w http.ResponseWriter, e *channels.Entry) (*client, erro
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := conn.(*passedOn); ok { // its head was read at once, into a buffer of that size
-		conn = p.sock
+	early := buffered(rw)
+	if p, ok := conn.(*passedOn); ok {
+		conn, early = p.sock, append(early, p.head...)
 	}
 	c := &client{inner: conn, door: d, arrival: &arrival{entry: e}}
 	switch conn := conn.(type) {
@@ -164,7 +166,9 @@ func (d *Door) takeOver(w http.ResponseWriter, e *channels.Entry) (*client, erro
 		_ = conn.Close()
 		return nil, errors.New("listener not wrapped by Door.Listen")
 	}
-	c.early = buffered(rw)
+	if len(early) > 0 {
+		c.early = bytes.NewReader(early)
+	}
 	return c, nil
 }
 
@@ -200,7 +204,9 @@ func (d *Door) binary(s *melody.Session, _ []byte) {
 
 func (d *Door) failed(s *melody.Session, err error) {
 	c := clientOf(s)
-	c.lingers = !isPeers(err)
+	if errors.Is(err, errFlood) || errors.Is(err, websocket.ErrReadLimit) {
+		c.lingers = true // these come of reading only, so this is the reading goroutine
+	}
 	if c.conn == nil {
 		return
 	}

@@ -26,22 +26,6 @@ const (
 	idleGreeters = 8
 )
 
-// Listen wraps a listener so that the door can take its connections over. With
-// the handler that srv serves requests with, ordinary handshakes reach that
-// handler without the [http.Server]; with nil, as under TLS, none do.
-//
-// What admission has no room for is closed at once: those who connect and say
-// nothing would else leave no descriptor for the database.
-func (d *Door) Listen(l net.Listener, h http.Handler) net.Listener {
-	inner := listener{l, d.cfg.Admission}
-	if h == nil {
-		return &inner
-	}
-	f := newFront(inner, h, d.hub.Publishes, d.cfg.Log)
-	d.fronts = append(d.fronts, f)
-	return f
-}
-
 // Waiting is how many handshakes wait their turn while events flow.
 func (d *Door) Waiting() int {
 	n := 0
@@ -54,9 +38,9 @@ func (d *Door) Waiting() int {
 // front is a listener that stands before an [http.Server] and answers the
 // ordinary handshake itself: one that has come whole when the connection is
 // first read. Everything else, and whatever looks odd, goes to the server as if
-// it had not been read. The HTTP server gives up 14 kB of buffers and two
-// goroutines for each connection that is taken from it, which was a quarter of
-// what connecting costs; the front uses its own again.
+// it had not been read. The HTTP server gives up 10 kB of buffers and two
+// goroutines for each connection that is taken from it; the front uses its own
+// again, which made connecting an eighth cheaper.
 type front struct {
 	listener
 	handler http.Handler

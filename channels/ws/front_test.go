@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -202,7 +203,7 @@ func TestManyComeWhileEventsFlow(t *testing.T) {
 	}()
 	here.frame() // events flow
 	var peers []*rawPeer
-	for range 200 {
+	for range 100 * runtime.GOMAXPROCS(0) { // twice what is let in at once
 		peers = append(peers, w.tell(handshake+"\r\n"))
 	}
 	for i, p := range peers {

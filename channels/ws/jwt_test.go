@@ -62,10 +62,11 @@ func newTokenWorld(t *testing.T) *tokenWorld {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server := &http.Server{Handler: door, ReadHeaderTimeout: 5 * time.Second}
+	listener = door.Listen(listener, server.Handler)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(door.Listen(listener, server.Handler))
+		_ = server.Serve(listener)
 	}()
 	t.Cleanup(func() {
 		require.NoError(t, server.Close())

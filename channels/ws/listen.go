@@ -2,6 +2,7 @@ package ws
 
 import (
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -10,6 +11,23 @@ import (
 	"tidewire/channels"
 	"tidewire/channels/fanout"
 )
+
+// Listen wraps a listener so that the door can take its connections over. With
+// the handler of the [http.Server] that serves on it, ordinary handshakes reach
+// that handler without the server; with nil, as under TLS, all go through it.
+//
+// What admission has no room for is closed at once: those who connect and say
+// nothing would else leave no descriptor for the database. Call it before
+// anything is served.
+func (d *Door) Listen(l net.Listener, h http.Handler) net.Listener {
+	inner := listener{l, d.cfg.Admission}
+	if h == nil {
+		return &inner
+	}
+	f := newFront(inner, h, d.hub.Publishes, d.cfg.Log)
+	d.fronts = append(d.fronts, f)
+	return f
+}
 
 // listener gives the HTTP server connections that the door can take over.
 type listener struct {
@@ -73,7 +91,8 @@ const (
 	guardClosed = 2
 )
 
-// hold reports false if the socket is closed. Only the plane holds.
+// hold reports false if the socket is closed. Only the plane holds, and the
+// pace before there is a plane.
 func (g *guard) hold() bool { return g.state.CompareAndSwap(0, guardHeld) }
 
 // release reports whether the socket is now to be closed.

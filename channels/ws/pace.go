@@ -86,8 +86,9 @@ func (p *pace) busy(at time.Time) bool {
 
 // run lets in from the queue until it is empty.
 func (p *pace) run() {
-	for next := time.Now().Add(paceTick); ; next = next.Add(paceTick) {
-		time.Sleep(time.Until(next))
+	tick := time.NewTicker(paceTick)
+	defer tick.Stop()
+	for range tick.C {
 		batch, more := p.next()
 		for _, g := range batch {
 			p.let(g)

@@ -9,14 +9,14 @@ import (
 	"sync"
 )
 
-// buffered returns what the client sent behind its handshake, or nil.
-func buffered(rw *bufio.ReadWriter) *bytes.Reader {
+// buffered returns what the client sent behind its handshake.
+func buffered(rw *bufio.ReadWriter) []byte {
 	if rw == nil || rw.Reader.Buffered() == 0 {
 		return nil
 	}
 	n := rw.Reader.Buffered()
 	b, _ := rw.Peek(n) // n bytes are there
-	return bytes.NewReader(bytes.Clone(b))
+	return bytes.Clone(b)
 }
 
 // response is an [http.Hijacker] that hands the library a connection already taken over.

@@ -89,23 +89,24 @@ func setup(t testing.TB, o options) *world {
 	require.NoError(t, err)
 	server := &http.Server{Handler: door, ReadHeaderTimeout: 5 * time.Second}
 	url := "ws://" + inner.Addr().String()
+	front := server.Handler
+	switch {
+	case o.tls:
+		url = "wss://" + inner.Addr().String()
+		server.TLSConfig, front = testTLS(t), nil
+	case o.front != nil:
+		front = o.front(front)
+	}
+	listener := door.Listen(inner, front)
 	serverDone := make(chan struct{})
 	go func() {
 		defer close(serverDone)
 		if o.tls {
-			server.TLSConfig = testTLS(t)
-			_ = server.ServeTLS(door.Listen(inner, nil), "", "")
+			_ = server.ServeTLS(listener, "", "")
 		} else {
-			front := server.Handler
-			if o.front != nil {
-				front = o.front(front)
-			}
-			_ = server.Serve(door.Listen(inner, front))
+			_ = server.Serve(listener)
 		}
 	}()
-	if o.tls {
-		url = "wss://" + inner.Addr().String()
-	}
 	t.Cleanup(func() {
 		require.NoError(t, server.Close())
 		<-serverDone
@@ -414,64 +415,6 @@ func TestMalformedMessagesAreAnsweredAndTheConnectionStays(t *testing.T) {
 	p.send(`{"event":"pusher:subscribe","data":{"channel":"still-here"}}`)
 	_, message := p.complaint()
 	require.Equal(t, "Existing subscription to channel still-here", message)
-}
-
-func TestWhatEndsAConnection(t *testing.T) {
-	t.Parallel()
-	w := setup(t, options{})
-	for name, c := range map[string]struct {
-		act  func(*peer)
-		code int
-	}{
-		"binary frame":   {func(p *peer) { _ = p.WriteMessage(websocket.BinaryMessage, []byte("{}")) }, 1003},
-		"invalid UTF-8":  {func(p *peer) { p.send("\xff\xfe\x80") }, 1007},
-		"too large":      {func(p *peer) { p.send(strings.Repeat("x", 40000)) }, 1009},
-		"a ping flood":   {func(p *peer) { flood(p, websocket.PingMessage) }, 4100},
-		"a pong flood":   {func(p *peer) { flood(p, websocket.PongMessage) }, 4100},
-		"many fragments": {fragments, 4100},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p := w.connect()
-			c.act(p)
-			require.Equal(t, c.code, p.closed())
-		})
-	}
-}
-
-// Whoever is still sending when the connection is ended learns why all the same.
-func TestCodeReachesAClientThatStillSends(t *testing.T) {
-	t.Parallel()
-	for _, o := range []options{{}, {tls: true}} {
-		w := setup(t, o)
-		for range 20 {
-			p := w.raw(0)
-			_, err := p.Write(append([]byte{0x81, 0xff, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0}, make([]byte, 256<<10)...))
-			require.NoError(t, err)
-			opcode, text := p.frame()
-			require.EqualValues(t, 8, opcode)
-			require.Equal(t, "\x03\xf1", text[:2], "1009, too large")
-			p.requireGone()
-		}
-	}
-}
-
-func flood(p *peer, kind int) {
-	for range 300 {
-		if p.WriteControl(kind, nil, time.Now().Add(time.Second)) != nil {
-			return
-		}
-	}
-}
-
-func fragments(p *peer) {
-	raw := p.NetConn()
-	_, _ = raw.Write([]byte{0x01, 0x80, 0, 0, 0, 0}) // text, not final, empty, masked
-	for range 200 {
-		if _, err := raw.Write([]byte{0x00, 0x80, 0, 0, 0, 0}); err != nil {
-			return
-		}
-	}
 }
 
 func TestConnectionLimit(t *testing.T) {

@@ -58,8 +58,8 @@ func newServer(cfg Config, tlsConfig *tls.Config, log *slog.Logger, parts routes
 	return srv, nil
 }
 
-// straight is the handler for handshakes that need not go through srv: it does
-// not speak TLS for others.
+// straight is the handler that handshakes may reach without srv; nil if srv
+// speaks TLS, which a handshake comes in then.
 func straight(srv *http.Server) http.Handler {
 	if srv.TLSConfig != nil {
 		return nil
