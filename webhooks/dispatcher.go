@@ -3,9 +3,11 @@ package webhooks
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidewire/channels/console"
@@ -35,17 +37,84 @@ func (s *Service) dispatch(ctx context.Context) error {
 	defer wg.Wait()
 	// Failing endpoints are looked for apart, and not in haste: however many they
 	// are, the healthy ones do not wait for that.
-	wg.Go(func() { s.serveDue(ctx, &wg, make(chan struct{}, failingSlots), true, nil) })
-	s.serveDue(ctx, &wg, make(chan struct{}, healthySlots), false, s.signal)
+	wg.Go(func() { s.serveDue(ctx, newSlots(failingSlots), true, nil) })
+	s.serveDue(ctx, s.healthy, false, s.signal)
 	return nil
 }
 
+// slots bound how many lanes are served at a time.
+type slots struct {
+	taken chan struct{}
+	short atomic.Bool // when they were last asked for, there may have been too few
+}
+
+func newSlots(n int) *slots { return &slots{taken: make(chan struct{}, n)} }
+
+// take takes up to so many slots and returns how many.
+func (s *slots) take(most int) (n int) {
+	for n < most {
+		select {
+		case s.taken <- struct{}{}:
+			n++
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+func (s *slots) give(n int) {
+	for range n {
+		<-s.taken
+	}
+}
+
+// claimNew takes slots for so many lanes of new deliveries, unless slots are
+// scarce: then the lanes that have waited come first.
+func (s *Service) claimNew(lanes int) Claim {
+	if s.running.Err() != nil {
+		return Claim{}
+	}
+	most := s.healthy.take(min(lanes, cap(s.healthy.taken)/2-len(s.healthy.taken)))
+	if most == 0 {
+		return Claim{}
+	}
+	return Claim{Holder: s.cfg.Node, Now: s.cfg.Now(), Lease: s.cfg.Pace.Lease, Most: most}
+}
+
+// serveNew begins to serve the lanes that were taken over by a claim. due are new
+// deliveries, of these lanes and others, in the order of their endpoints.
+func (s *Service) serveNew(c Claim, lanes []Lane, due []Delivery) {
+	s.healthy.give(c.Most - len(lanes))
+	for i := range lanes {
+		lane := &lanes[i]
+		from := slices.IndexFunc(due, func(d Delivery) bool { return d.EndpointID == lane.EndpointID })
+		due = due[from:]
+		n := 1
+		for n < min(len(due), perRound) && due[n].EndpointID == lane.EndpointID {
+			n++
+		}
+		s.begin(s.running, s.healthy, lane, due[:n:n])
+	}
+}
+
+// begin serves a lane, for which a slot was taken.
+func (s *Service) begin(ctx context.Context, slots *slots, lane *Lane, due []Delivery) {
+	s.serving.Go(func() {
+		s.serve(ctx, lane, due)
+		slots.give(1)
+		if next := lane.NextAt; slots.short.Load() || !next.IsZero() && !next.After(s.cfg.Now()) {
+			s.recorder.wake() // others may have waited for the slot, or there is more
+		}
+	})
+}
+
 // serveDue serves lanes of one kind, whenever it is woken and every now and then.
-func (s *Service) serveDue(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}, failing bool, woken <-chan struct{}) {
+func (s *Service) serveDue(ctx context.Context, slots *slots, failing bool, woken <-chan struct{}) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		s.claim(ctx, wg, slots, failing)
+		s.claim(ctx, slots, failing)
 		select {
 		case <-ctx.Done():
 			return
@@ -56,12 +125,18 @@ func (s *Service) serveDue(ctx context.Context, wg *sync.WaitGroup, slots chan s
 }
 
 // claim takes as many lanes as there are free slots and serves them.
-func (s *Service) claim(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}, failing bool) {
-	free := cap(slots) - len(slots)
-	if free == 0 || ctx.Err() != nil {
+func (s *Service) claim(ctx context.Context, slots *slots, failing bool) {
+	if ctx.Err() != nil {
+		return
+	}
+	free := slots.take(cap(slots.taken))
+	if free == 0 {
+		slots.short.Store(true)
 		return
 	}
 	lanes, err := s.cfg.Store.ClaimLanes(ctx, s.cfg.Node, s.cfg.Now(), s.cfg.Pace.Lease, failing, free)
+	slots.give(free - len(lanes))
+	slots.short.Store(len(lanes) == free)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
@@ -69,29 +144,23 @@ func (s *Service) claim(ctx context.Context, wg *sync.WaitGroup, slots chan stru
 		return
 	}
 	for i := range lanes {
-		slots <- struct{}{}
-		wg.Go(func() {
-			s.serve(ctx, &lanes[i])
-			scarce := len(slots) == cap(slots)
-			<-slots
-			if next := lanes[i].NextAt; scarce || !next.IsZero() && !next.After(s.cfg.Now()) {
-				s.recorder.wake() // others may have waited for the slot, or there is more
-			}
-		})
+		s.begin(ctx, slots, &lanes[i], nil)
 	}
 }
 
 // serve works through a lane for a while and gives it back. A call under way when
-// running ends is waited for; none is begun after that.
-func (s *Service) serve(running context.Context, lane *Lane) {
-	for round := 1; s.serveRound(running, lane, round); round++ {
+// running ends is waited for; none is begun after that. due is what is due at
+// first; nil = it is still to be read.
+func (s *Service) serve(running context.Context, lane *Lane, due []Delivery) {
+	for round := 1; s.serveRound(running, lane, round, due); round++ {
+		due = nil
 	}
 }
 
 // serveRound makes some of the calls that are due and reports whether the lane is
 // still held for more. It takes less time than the lane is leased for, whatever
 // the receiver does.
-func (s *Service) serveRound(running context.Context, lane *Lane, round int) (more bool) {
+func (s *Service) serveRound(running context.Context, lane *Lane, round int, due []Delivery) (more bool) {
 	lease := s.cfg.Pace.Lease
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(running), lease)
 	defer cancel()
@@ -99,10 +168,12 @@ func (s *Service) serveRound(running context.Context, lane *Lane, round int) (mo
 	if lane.Failures > 0 {
 		limit = 1
 	}
-	due, err := s.cfg.Store.DueDeliveries(ctx, lane.EndpointID, s.cfg.Now(), limit)
-	if err != nil {
-		s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
-		return false
+	if due == nil {
+		var err error
+		if due, err = s.cfg.Store.DueDeliveries(ctx, lane.EndpointID, s.cfg.Now(), limit); err != nil {
+			s.log.WarnContext(ctx, "webhook deliveries cannot be read", "error", err)
+			return false
+		}
 	}
 	done, end := s.attemptSome(running, ctx, lane, due)
 	more = len(done) == limit && round < rounds && lane.Failures == 0 && running.Err() == nil

@@ -162,11 +162,15 @@ func (m *Manager) Test(ctx context.Context, e *Endpoint) (*Delivery, error) {
 	ev := eventOf(&channels.Change{
 		Kind: channels.ChannelOccupied, App: e.App, Channel: "tidewire-test", Seq: channels.ChangeSeq(now.UnixMilli(), 0),
 	})
-	d := newDelivery(e, now)
+	list := []Delivery{newDelivery(e, now)}
+	d := &list[0]
 	d.add(&ev)
 	d.Events, d.Test = append(d.Events, ']'), true
-	err := m.Store.Record(ctx, func(tx RecordTx) error { return tx.InsertDelivery(&d) })
-	return &d, err
+	err := m.Store.Record(ctx, func(tx RecordTx) error {
+		_, err := tx.InsertDeliveries(list, Claim{})
+		return err
+	})
+	return d, err
 }
 
 // Replay sends finished deliveries again, under their ids. f must name an app

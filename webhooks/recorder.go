@@ -25,7 +25,7 @@ const (
 	maxPerApp  = 20_000
 	maxWaiting = 200_000
 	// maxRecorded bounds one transaction.
-	maxRecorded = 500
+	maxRecorded = 1000
 	// maxBatch is how many events one request has, maxBatchBytes how large they are.
 	maxBatch      = 50
 	maxBatchBytes = 256 << 10
@@ -58,7 +58,8 @@ type Recorder struct {
 	log   *slog.Logger
 	now   func() time.Time
 	stats *counters
-	wake  func()   // there are new deliveries
+	wake  func() // there are new deliveries
+	serve serving
 	logs  Log      // nil = what changes is observed
 	heard sync.Map // of logs: name -> until when this node has all of it
 
@@ -72,6 +73,16 @@ type Recorder struct {
 }
 
 var _ channels.Observer = (*Recorder)(nil)
+
+// serving is how a [Service] takes over new deliveries without looking for them.
+type serving struct {
+	// claim says what may be taken over, of up to so many lanes; it holds c.Most
+	// slots for them.
+	claim func(lanes int) (c Claim)
+	// begin serves lanes, whose first deliveries are given, and gives back the other
+	// slots of the claim.
+	begin func(c Claim, lanes []Lane, due []Delivery)
+}
 
 type quotaChange struct {
 	app    tenants.AppID
@@ -236,7 +247,11 @@ func (r *Recorder) over(l *Leave) bool {
 // record stores changes in one transaction: those that somebody wants become
 // deliveries, those that take each other back become nothing.
 func (r *Recorder) record(ctx context.Context, log string, changes []channels.Change, quota []quotaChange) error {
-	made := 0
+	var (
+		made  []Delivery
+		claim Claim
+		taken []Lane
+	)
 	changes = slices.DeleteFunc(slices.Clone(changes), func(c channels.Change) bool { return r.gone(ctx, c.App) })
 	err := r.store.Record(ctx, func(tx RecordTx) error {
 		now := r.now()
@@ -260,20 +275,31 @@ func (r *Recorder) record(ctx context.Context, log string, changes []channels.Ch
 		for _, q := range quota {
 			events = append(events, quotaEvent(q.app, q.notice, r.nextSeq(now)))
 		}
-		deliveries := r.plan(ctx, events, now)
-		made = len(deliveries)
-		for i := range deliveries {
-			if err := tx.InsertDelivery(&deliveries[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		made = r.plan(ctx, events, now)
+		claim = r.serve.claim(lanesOf(made))
+		taken, err = tx.InsertDeliveries(made, claim)
+		return err
 	})
-	if err == nil && made > 0 {
-		r.stats.recorded.Add(int64(made))
+	if err != nil {
+		r.serve.begin(claim, nil, nil)
+		return err
+	}
+	r.serve.begin(claim, taken, made)
+	r.stats.recorded.Add(int64(len(made)))
+	if len(taken) < lanesOf(made) {
 		r.wake()
 	}
-	return err
+	return nil
+}
+
+// lanesOf counts the endpoints of deliveries that are in their order.
+func lanesOf(list []Delivery) (n int) {
+	for i := range list {
+		if i == 0 || list[i].EndpointID != list[i-1].EndpointID {
+			n++
+		}
+	}
+	return n
 }
 
 // gone reports whether an app was deleted: nothing of it may be kept any more.
@@ -313,6 +339,9 @@ func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Tim
 		if err := tx.PutState(key, told); err != nil {
 			return nil, err
 		}
+	}
+	if len(changes) > 0 && !slices.ContainsFunc(changes, func(c channels.Change) bool { _, _, paired := pairOf(c.Kind); return paired }) {
+		return events, nil // the leaves have a look of their own
 	}
 	due, err := tx.TakeDue(now, maxRecorded, r.over)
 	if err != nil {

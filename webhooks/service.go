@@ -47,6 +47,9 @@ type Service struct {
 	stats    counters
 	backlog  backlog
 	signal   chan struct{}
+	healthy  *slots
+	running  context.Context // of Run
+	serving  sync.WaitGroup  // of the lanes
 }
 
 // backlog is the last known state of the queue.
@@ -74,7 +77,7 @@ func New(cfg Config) *Service {
 	if cfg.Stopped == nil {
 		cfg.Stopped = func(context.Context, *Endpoint, *Endpoint) {}
 	}
-	s := &Service{cfg: cfg, log: cfg.Logger, dir: newDirectory(cfg.Store, cfg.Logger), signal: make(chan struct{}, 1)}
+	s := &Service{cfg: cfg, log: cfg.Logger, dir: newDirectory(cfg.Store, cfg.Logger), signal: make(chan struct{}, 1), healthy: newSlots(healthySlots)}
 	s.recorder = &Recorder{
 		store: cfg.Store, apps: cfg.Apps, dir: s.dir, log: cfg.Logger, now: cfg.Now, stats: &s.stats, logs: cfg.Log,
 		perApp: make(map[tenants.AppID]int), signal: make(chan struct{}, 1),
@@ -84,6 +87,7 @@ func New(cfg Config) *Service {
 			default:
 			}
 		},
+		serve: serving{s.claimNew, s.serveNew},
 	}
 	return s
 }
@@ -106,6 +110,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	s.running = ctx
 	var wg sync.WaitGroup
 	parts := []func(context.Context) error{s.dir.run, s.recorder.run, s.dispatch, s.housekeep}
 	if s.cfg.Log != nil {
@@ -115,6 +120,7 @@ func (s *Service) Run(ctx context.Context) error {
 		wg.Go(func() { cancel(run(ctx)) })
 	}
 	wg.Wait()
+	s.serving.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -128,18 +128,20 @@ func (w *world) endpoint(app, url string, n int) *webhooks.Endpoint {
 	require.NoError(w.t, err)
 	now := w.now()
 	require.NoError(w.t, w.store.Record(w.t.Context(), func(tx webhooks.RecordTx) error {
-		for range n {
-			d := webhooks.Delivery{
-				EndpointID: e.ID, App: a.ID, TenantID: a.TenantID, Status: webhooks.Pending, Events: []byte("[]"),
-				NextAt: now, ExpiresAt: now.Add(time.Hour), CreatedAt: now,
-			}
-			if err := tx.InsertDelivery(&d); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := tx.InsertDeliveries(dueFor(e, n, now), webhooks.Claim{})
+		return err
 	}))
 	return e
+}
+
+func dueFor(e *webhooks.Endpoint, n int, now time.Time) (list []webhooks.Delivery) {
+	for range n {
+		list = append(list, webhooks.Delivery{
+			EndpointID: e.ID, App: e.App, TenantID: e.TenantID, Status: webhooks.Pending, Events: []byte("[]"),
+			NextAt: now, ExpiresAt: now.Add(time.Hour), CreatedAt: now,
+		})
+	}
+	return list
 }
 
 func (w *world) eventually(what string, ok func() bool) {

@@ -72,9 +72,22 @@ type RecordTx interface {
 	PutState(k StateKey, s State) error
 	// TakeDue removes and returns leaves that are due and over.
 	TakeDue(now time.Time, limit int, over func(*Leave) bool) ([]Leave, error)
-	// InsertDelivery sets the ID. A delivery to an endpoint that was removed is
-	// left out; its ID stays empty.
-	InsertDelivery(d *Delivery) error
+	// InsertDeliveries sets their IDs. A delivery to an endpoint that was removed is
+	// left out; its ID stays empty. Deliveries come in the order of their endpoints.
+	//
+	// It takes over up to c.Most of their lanes and returns them: such as nobody
+	// holds, that did not fail last and in which nothing else is due. What is
+	// inserted into one of those is all there is to do in it, and has the revision of
+	// its endpoint.
+	InsertDeliveries(list []Delivery, c Claim) ([]Lane, error)
+}
+
+// Claim is the wish to serve lanes; the zero one asks for none.
+type Claim struct {
+	Holder string
+	Now    time.Time
+	Lease  time.Duration
+	Most   int
 }
 
 // StateKey names whoever comes and goes: a channel, a member of one, or a user.

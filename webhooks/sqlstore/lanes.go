@@ -126,9 +126,11 @@ func (s *Store) FinishAttempts(ctx context.Context, lane *webhooks.Lane, done []
 			return err
 		}
 		// The lock first, in a statement of its own: what is inserted from now on puts
-		// itself into the lane.
-		if err := tx.Exec("UPDATE webhook_lanes SET holder = holder WHERE endpoint_id = ?", lane.EndpointID).Error; err != nil {
-			return err
+		// itself into the lane. SQLite has locked everything.
+		if s.turn == nil {
+			if err := tx.Exec("UPDATE webhook_lanes SET holder = holder WHERE endpoint_id = ?", lane.EndpointID).Error; err != nil {
+				return err
+			}
 		}
 		return tx.Raw(`UPDATE webhook_lanes SET lease_until = ?, failures = ?, failing_since = ?,
 			next_at = (SELECT MIN(d.next_at) FROM webhook_deliveries d WHERE d.endpoint_id = ? AND d.status = 'pending')
@@ -139,21 +141,60 @@ func (s *Store) FinishAttempts(ctx context.Context, lane *webhooks.Lane, done []
 	return failure("store webhook attempts", err)
 }
 
-// finish stores attempts. A delivery that was removed meanwhile stays so.
+// end is where deliveries stand that went alike.
+type end struct {
+	status                      webhooks.DeliveryStatus
+	attempts, tries, httpStatus int
+	reason                      string
+	nextAt                      int64 // 0 = never
+	forget                      bool  // their events
+}
+
+func endOf(d *webhooks.Delivery) end {
+	e := end{status: d.Status, attempts: d.Attempts, tries: d.Tries, httpStatus: d.HTTPStatus, reason: d.Reason, forget: len(d.Events) == 0}
+	if !d.NextAt.IsZero() {
+		e.nextAt = d.NextAt.UnixMilli()
+	}
+	return e
+}
+
+// finish stores attempts. A delivery that was removed meanwhile stays so. Those
+// that went alike are stored as finished when the last of them was.
 func finish(tx *gorm.DB, done []webhooks.Outcome) error {
-	var made []attemptRow
+	alike := make(map[end][]string)
+	finished := make(map[end]time.Time)
 	for i := range done {
 		d := &done[i].Delivery
-		update := `UPDATE webhook_deliveries SET status = ?, attempts = ?, tries = ?, http_status = ?, reason = ?, next_at = ?, finished_at = ?`
-		if len(d.Events) == 0 { // else they are as they were, and large
-			update += `, events = ''`
+		e := endOf(d)
+		alike[e] = append(alike[e], d.ID)
+		if d.FinishedAt.After(finished[e]) {
+			finished[e] = d.FinishedAt
 		}
-		stored := tx.Exec(update+` WHERE id = ? AND status = 'pending'`,
-			string(d.Status), d.Attempts, d.Tries, d.HTTPStatus, d.Reason, millis(d.NextAt), millis(d.FinishedAt), d.ID)
-		if stored.Error != nil {
-			return stored.Error
+	}
+	there := make(map[string]bool, len(done))
+	for e, ids := range alike {
+		var next *int64
+		if e.nextAt != 0 {
+			next = &e.nextAt
 		}
-		if stored.RowsAffected == 1 {
+		events := ""
+		if e.forget { // else they are as they were, and large
+			events = ", events = ''"
+		}
+		var stored []string
+		err := tx.Raw(`UPDATE webhook_deliveries SET status = ?, attempts = ?, tries = ?, http_status = ?, reason = ?, next_at = ?, finished_at = ?`+
+			events+` WHERE id IN ? AND status = 'pending' RETURNING id`,
+			string(e.status), e.attempts, e.tries, e.httpStatus, e.reason, next, millis(finished[e]), ids).Scan(&stored).Error
+		if err != nil {
+			return err
+		}
+		for _, id := range stored {
+			there[id] = true
+		}
+	}
+	var made []attemptRow
+	for i := range done {
+		if there[done[i].Delivery.ID] {
 			made = append(made, attemptRowOf(&done[i].Attempt))
 		}
 	}

@@ -50,10 +50,6 @@ func (cursorRow) TableName() string { return "webhook_cursors" }
 type recordTx struct {
 	s  *Store
 	db *gorm.DB
-	// lane is the endpoint whose lane is looked at by laneAt, as this transaction
-	// has seen to.
-	lane   string
-	laneAt time.Time
 }
 
 // Record implements [webhooks.Store].
@@ -136,17 +132,70 @@ func (t *recordTx) TakeDue(now time.Time, limit int, over func(*webhooks.Leave) 
 	return taken, nil
 }
 
-// InsertDelivery implements [webhooks.RecordTx].
-func (t *recordTx) InsertDelivery(d *webhooks.Delivery) error {
-	if d.EndpointID != t.lane || !d.NextAt.Equal(t.laneAt) {
-		there, err := dueInLane(t.db, d.EndpointID, d.NextAt)
-		if err != nil || !there {
-			return err
+// rowsAtOnce bounds one statement: databases know a highest number of values.
+const rowsAtOnce = 100
+
+// InsertDeliveries implements [webhooks.RecordTx].
+func (t *recordTx) InsertDeliveries(list []webhooks.Delivery, c webhooks.Claim) (taken []webhooks.Lane, err error) {
+	rows := make([]*deliveryRow, 0, len(list))
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].EndpointID == list[0].EndpointID {
+			n++
 		}
-		t.lane, t.laneAt = d.EndpointID, d.NextAt
+		here := list[:n]
+		list = list[n:]
+		there, lane, err := t.intoLane(here, c)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			continue
+		}
+		if lane != nil {
+			taken = append(taken, *lane)
+			c.Most--
+		}
+		for i := range here {
+			here[i].ID = t.s.newID("whd", here[i].CreatedAt)
+			rows = append(rows, deliveryRowOf(&here[i]))
+		}
 	}
-	d.ID = t.s.newID("whd", d.CreatedAt)
-	return t.db.Create(deliveryRowOf(d)).Error
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	return taken, t.db.CreateInBatches(rows, rowsAtOnce).Error
+}
+
+// intoLane makes the lane of deliveries be looked at, and takes it over if it may.
+func (t *recordTx) intoLane(list []webhooks.Delivery, c webhooks.Claim) (there bool, taken *webhooks.Lane, err error) {
+	d := &list[0]
+	next := d.NextAt
+	for i := range list {
+		if list[i].NextAt.Before(next) {
+			next = list[i].NextAt
+		}
+	}
+	if c.Most > 0 {
+		var revision *int64
+		now := c.Now.UnixMilli()
+		done := t.db.Raw(`UPDATE webhook_lanes SET holder = ?, lease_until = ?, served_at = ?, next_at = ?
+			WHERE endpoint_id = ? AND lease_until <= ? AND failures = 0 AND (next_at IS NULL OR next_at > ?)
+			AND EXISTS (SELECT 1 FROM webhook_endpoints e WHERE e.id = endpoint_id AND e.status = 'enabled')
+			RETURNING (SELECT e.revision FROM webhook_endpoints e WHERE e.id = endpoint_id)`,
+			c.Holder, now+c.Lease.Milliseconds(), now, next.UnixMilli(), d.EndpointID, now, now).Scan(&revision)
+		if done.Error != nil {
+			return false, nil, done.Error
+		}
+		if revision != nil {
+			for i := range list {
+				list[i].EndpointRevision = *revision
+			}
+			return true, &webhooks.Lane{EndpointID: d.EndpointID, App: d.App, TenantID: d.TenantID, Holder: c.Holder}, nil
+		}
+	}
+	there, err = dueInLane(t.db, d.EndpointID, next)
+	return there, nil, err
 }
 
 // dueInLane makes a lane be looked at no later than at, and reports whether there
