@@ -158,7 +158,8 @@ func (r *Recorder) run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			r.flush(last)
+			for r.flush(last) {
+			}
 			return nil
 		case <-r.signal:
 			select {
@@ -172,16 +173,16 @@ func (r *Recorder) run(ctx context.Context) error {
 	}
 }
 
-// flush stores all that is waiting. What cannot be stored waits on.
-func (r *Recorder) flush(ctx context.Context) {
-	for {
+// flush stores all that is waiting now, and reports whether more has come meanwhile.
+// What cannot be stored waits on.
+func (r *Recorder) flush(ctx context.Context) (more bool) {
+	r.mu.Lock()
+	left, quota := len(r.waiting), slices.Clone(r.quota)
+	r.mu.Unlock()
+	for left > 0 || len(quota) > 0 {
 		r.mu.Lock()
-		batch := r.waiting[:min(len(r.waiting), maxRecorded)] // stays as it is: others only append
-		quota := slices.Clone(r.quota)
+		batch := r.waiting[:min(left, maxRecorded)] // stays as it is: others only append
 		r.mu.Unlock()
-		if len(batch) == 0 && len(quota) == 0 {
-			return
-		}
 		if err := r.record(ctx, "", batch, quota); err != nil {
 			r.log.WarnContext(ctx, "webhook events cannot be stored yet", "waiting", len(batch), "error", err)
 			r.stats.storeFailures.Add(1)
@@ -190,7 +191,7 @@ func (r *Recorder) flush(ctx context.Context) {
 				r.nudge()
 			case <-ctx.Done():
 			}
-			return
+			return false
 		}
 		r.mu.Lock()
 		for i := range batch {
@@ -201,7 +202,12 @@ func (r *Recorder) flush(ctx context.Context) {
 		r.waiting = append(r.waiting[:0], r.waiting[len(batch):]...)
 		r.quota = append(r.quota[:0], r.quota[len(quota):]...)
 		r.mu.Unlock()
+		left -= len(batch)
+		quota = nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting) > 0 || len(r.quota) > 0
 }
 
 // flushDue tells of leaves whose grace is over.
