@@ -73,31 +73,41 @@ func (d *Delivery) Body(now time.Time) []byte {
 	return append(b, '}')
 }
 
-// newDelivery begins a delivery to e; its events follow by [Delivery.add].
-func newDelivery(e *Endpoint, now time.Time) Delivery {
-	return Delivery{
-		EndpointID: e.ID, App: e.App, TenantID: e.TenantID, Status: Pending, Events: []byte{'['},
+// parcel is a delivery that is being filled.
+type parcel struct {
+	to     *Endpoint
+	events []*event
+	size   int // of their JSON, about
+}
+
+func (p *parcel) roomFor(ev *event) bool {
+	return len(p.events) < maxBatch && p.size+len(ev.json) < maxBatchBytes
+}
+
+func (p *parcel) add(ev *event) {
+	p.events = append(p.events, ev)
+	p.size += len(ev.json) + 1
+}
+
+// delivery is what has become of it.
+func (p *parcel) delivery(now time.Time) Delivery {
+	d := Delivery{
+		EndpointID: p.to.ID, App: p.to.App, TenantID: p.to.TenantID, Status: Pending, EventCount: len(p.events),
 		NextAt: now, ExpiresAt: now.Add(lifetime), CreatedAt: now,
 	}
-}
-
-func (d *Delivery) roomFor(ev *event) bool {
-	return d.EventCount < maxBatch && len(d.Events)+len(ev.json) < maxBatchBytes
-}
-
-func (d *Delivery) add(ev *event) {
-	if more := len(ev.json) + 2; cap(d.Events)-len(d.Events) < more { // twice as large: append alone would copy a batch some ten times
-		d.Events = slices.Grow(d.Events, max(more, len(d.Events)))
+	list := append(make([]byte, 0, p.size+2), '[')
+	for i, ev := range p.events {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = append(list, ev.json...)
+		if d.Trace == nil {
+			d.Trace = ev.trace
+		}
+		if !slices.Contains(d.Kinds, ev.kind) {
+			d.Kinds = append(d.Kinds, ev.kind)
+		}
 	}
-	if d.EventCount > 0 {
-		d.Events = append(d.Events, ',')
-	}
-	d.Events = append(d.Events, ev.json...)
-	d.EventCount++
-	if d.Trace == nil {
-		d.Trace = ev.trace
-	}
-	if !slices.Contains(d.Kinds, ev.kind) {
-		d.Kinds = append(d.Kinds, ev.kind)
-	}
+	d.Events = append(list, ']')
+	return d
 }

@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"slices"
 	"strconv"
 
 	"tidewire/channels"
@@ -32,7 +33,17 @@ func appendField(b []byte, name, value string) []byte {
 // eventOf encodes a change. The fields and their order are Pusher's; seq, which
 // grows with each change of a channel, comes behind them.
 func eventOf(c *channels.Change) event {
-	b := make([]byte, 0, 128+len(c.Data))
+	ev, _ := appendEvent(nil, c)
+	return ev
+}
+
+// usualSize is about what an event has beside its data.
+const usualSize = 128
+
+// appendEvent is eventOf for many: the JSON stands in all, which it returns longer.
+func appendEvent(all []byte, c *channels.Change) (ev event, longer []byte) {
+	b := slices.Grow(all, usualSize+len(c.Data))
+	begin := len(b)
 	b = append(b, `{"name":"`...)
 	b = append(b, c.Kind...)
 	b = append(b, '"')
@@ -50,7 +61,8 @@ func eventOf(c *channels.Change) event {
 	b = appendField(b, "user_id", c.UserID)
 	b = append(b, `,"seq":`...)
 	b = strconv.AppendUint(b, c.Seq, 10)
-	return event{kind: c.Kind, app: c.App, channel: c.Channel, json: append(b, '}'), trace: c.Trace}
+	b = append(b, '}')
+	return event{kind: c.Kind, app: c.App, channel: c.Channel, json: b[begin:len(b):len(b)], trace: c.Trace}, b
 }
 
 // quotaEvent encodes a warning about the messages of the day.

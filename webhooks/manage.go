@@ -162,10 +162,9 @@ func (m *Manager) Test(ctx context.Context, e *Endpoint) (*Delivery, error) {
 	ev := eventOf(&channels.Change{
 		Kind: channels.ChannelOccupied, App: e.App, Channel: "tidewire-test", Seq: channels.ChangeSeq(now.UnixMilli(), 0),
 	})
-	list := []Delivery{newDelivery(e, now)}
+	list := []Delivery{(&parcel{to: e, events: []*event{&ev}}).delivery(now)}
 	d := &list[0]
-	d.add(&ev)
-	d.Events, d.Test = append(d.Events, ']'), true
+	d.Test = true
 	err := m.Store.Record(ctx, func(tx RecordTx) error {
 		_, err := tx.InsertDeliveries(list, Claim{})
 		return err

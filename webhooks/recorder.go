@@ -258,7 +258,7 @@ func (r *Recorder) record(ctx context.Context, log string, changes []channels.Ch
 		claim Claim
 		taken []Lane
 	)
-	changes = slices.DeleteFunc(slices.Clone(changes), func(c channels.Change) bool { return r.gone(ctx, c.App) })
+	changes = r.without(changes, r.gone(ctx, changes))
 	err := r.store.Record(ctx, func(tx RecordTx) error {
 		now := r.now()
 		if log != "" {
@@ -308,20 +308,47 @@ func lanesOf(list []Delivery) (n int) {
 	return n
 }
 
-// gone reports whether an app was deleted: nothing of it may be kept any more.
-func (r *Recorder) gone(ctx context.Context, app tenants.AppID) bool {
-	_, err := r.apps.ByID(ctx, app)
-	return errors.Is(err, tenants.ErrNotFound)
+// gone lists the apps that were deleted: nothing of them may be kept any more.
+func (r *Recorder) gone(ctx context.Context, changes []channels.Change) (gone []tenants.AppID) {
+	seen := make(map[tenants.AppID]bool)
+	for i := range changes {
+		app := changes[i].App
+		if seen[app] {
+			continue
+		}
+		seen[app] = true
+		if _, err := r.apps.ByID(ctx, app); errors.Is(err, tenants.ErrNotFound) {
+			gone = append(gone, app)
+		}
+	}
+	return gone
+}
+
+func (r *Recorder) without(changes []channels.Change, gone []tenants.AppID) []channels.Change {
+	if len(gone) == 0 {
+		return changes
+	}
+	return slices.DeleteFunc(slices.Clone(changes), func(c channels.Change) bool { return slices.Contains(gone, c.App) })
 }
 
 // eventsOf applies the grace to changes, and adds the leaves that are due.
 func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Time) ([]event, error) {
 	events := make([]event, 0, len(changes))
+	size := 0
+	for i := range changes {
+		size += usualSize + len(changes[i].Data)
+	}
+	all := make([]byte, 0, size)
+	tell := func(c *channels.Change) {
+		var ev event
+		ev, all = appendEvent(all, c)
+		events = append(events, ev)
+	}
 	for i := range changes {
 		c := &changes[i]
 		_, came, paired := pairOf(c.Kind)
 		if !paired {
-			events = append(events, eventOf(c))
+			tell(c)
 			continue
 		}
 		key := stateKey(c)
@@ -335,7 +362,7 @@ func (r *Recorder) eventsOf(tx RecordTx, changes []channels.Change, now time.Tim
 		}
 		switch {
 		case came && !known:
-			events = append(events, eventOf(c))
+			tell(c)
 			told = State{Seq: c.Seq}
 		case came: // they never left
 			told = State{Seq: told.Seq}
@@ -370,8 +397,8 @@ func leaveEvent(l *Leave) event {
 // plan makes the deliveries of events: for each endpoint those it wants, several
 // in one request where both the app and the endpoint like that.
 func (r *Recorder) plan(ctx context.Context, events []event, now time.Time) []Delivery {
-	var deliveries []Delivery
-	open := make(map[string]int) // by endpoint: the delivery that takes more
+	var parcels []parcel
+	open := make(map[string]int) // by endpoint: the parcel that takes more
 	batched := make(map[tenants.AppID]bool)
 	for i := range events {
 		ev := &events[i]
@@ -389,20 +416,21 @@ func (r *Recorder) plan(ctx context.Context, events []event, now time.Time) []De
 				continue
 			}
 			at, ok := open[e.ID]
-			if !ok || !batched[ev.app] || !e.Batching || !deliveries[at].roomFor(ev) {
-				at = len(deliveries)
-				deliveries = append(deliveries, newDelivery(e, now))
+			if !ok || !batched[ev.app] || !e.Batching || !parcels[at].roomFor(ev) {
+				at = len(parcels)
+				parcels = append(parcels, parcel{to: e})
 				open[e.ID] = at
 			}
-			deliveries[at].add(ev)
+			parcels[at].add(ev)
 		}
-	}
-	for i := range deliveries {
-		deliveries[i].Events = append(deliveries[i].Events, ']')
 	}
 	// In one order everywhere, so that nodes wait for each other's lanes instead of
 	// blocking each other.
-	slices.SortStableFunc(deliveries, func(a, b Delivery) int { return strings.Compare(a.EndpointID, b.EndpointID) })
+	slices.SortStableFunc(parcels, func(a, b parcel) int { return strings.Compare(a.to.ID, b.to.ID) })
+	deliveries := make([]Delivery, len(parcels))
+	for i := range parcels {
+		deliveries[i] = parcels[i].delivery(now)
+	}
 	return deliveries
 }
 

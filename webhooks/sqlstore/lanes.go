@@ -122,7 +122,7 @@ func (s *Store) FinishAttempts(ctx context.Context, lane *webhooks.Lane, done []
 	}
 	var next *int64
 	err := s.transaction(ctx, func(tx *gorm.DB) error {
-		if err := finish(tx, done); err != nil {
+		if err := s.finish(tx, done); err != nil {
 			return err
 		}
 		// The lock first, in a statement of its own: what is inserted from now on puts
@@ -160,7 +160,7 @@ func endOf(d *webhooks.Delivery) end {
 
 // finish stores attempts. A delivery that was removed meanwhile stays so. Those
 // that went alike are stored as finished when the last of them was.
-func finish(tx *gorm.DB, done []webhooks.Outcome) error {
+func (s *Store) finish(tx *gorm.DB, done []webhooks.Outcome) error {
 	alike := make(map[end][]string)
 	finished := make(map[end]time.Time)
 	for i := range done {
@@ -182,7 +182,7 @@ func finish(tx *gorm.DB, done []webhooks.Outcome) error {
 			events = ", events = ''"
 		}
 		var stored []string
-		err := tx.Raw(`UPDATE webhook_deliveries SET status = ?, attempts = ?, tries = ?, http_status = ?, reason = ?, next_at = ?, finished_at = ?`+
+		err := tx.Raw("UPDATE "+s.orRollback+` webhook_deliveries SET status = ?, attempts = ?, tries = ?, http_status = ?, reason = ?, next_at = ?, finished_at = ?`+
 			events+` WHERE id IN ? AND status = 'pending' RETURNING id`,
 			string(e.status), e.attempts, e.tries, e.httpStatus, e.reason, next, millis(finished[e]), ids).Scan(&stored).Error
 		if err != nil {

@@ -164,7 +164,7 @@ func (t *recordTx) InsertDeliveries(list []webhooks.Delivery, c webhooks.Claim) 
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	return taken, t.db.CreateInBatches(rows, rowsAtOnce).Error
+	return taken, t.db.Clauses(clause.Insert{Modifier: t.s.orRollback}).CreateInBatches(rows, rowsAtOnce).Error
 }
 
 // intoLane makes the lane of deliveries be looked at, and takes it over if it may.

@@ -36,6 +36,10 @@ type Store struct {
 	// order: SQLite itself makes them ask again and again, and some ask too late.
 	// nil for Postgres.
 	turn chan struct{}
+	// orRollback is for statements that change many rows: if one is refused the whole
+	// transaction goes back, and SQLite need not remember the statement's part of it,
+	// which it does in a file. Empty for Postgres.
+	orRollback string
 }
 
 var _ webhooks.Store = (*Store)(nil)
@@ -54,7 +58,7 @@ func New(pool *sql.DB, dialect string, sealer *tenants.Sealer, log *slog.Logger)
 	}
 	s := &Store{db: db, sealer: sealer, random: &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}}
 	if dialect != "postgres" {
-		s.turn = make(chan struct{}, 1)
+		s.turn, s.orRollback = make(chan struct{}, 1), "OR ROLLBACK"
 	}
 	return s, nil
 }
