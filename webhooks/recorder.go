@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,8 @@ const (
 	// Grace is how long a leave waits before it is told: whoever is back by then
 	// never left (Pusher, "Webhooks").
 	Grace = 3 * time.Second
-	// gather is how long changes are collected for one request.
+	// gather is how long changes are collected for one request; twice as long those
+	// of an app that has more by then than one request holds.
 	gather = 100 * time.Millisecond
 	// maxPerApp is how many changes of one app may wait to be stored, maxWaiting
 	// how many of all.
@@ -153,12 +155,12 @@ func (r *Recorder) run(ctx context.Context) error {
 	defer tick.Stop()
 	idle := time.NewTicker(gather * 3)
 	defer idle.Stop()
-	for {
+	for both := false; ; {
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			for r.flush(last) {
+			for r.flush(last, true) {
 			}
 			return nil
 		case <-r.signal:
@@ -166,18 +168,39 @@ func (r *Recorder) run(ctx context.Context) error {
 			case <-tick.C:
 			case <-ctx.Done():
 			}
-			r.flush(ctx)
+			r.flush(ctx, both)
+			both = !both
 		case <-idle.C:
 			r.flushDue(ctx)
 		}
 	}
 }
 
-// flush stores all that is waiting now, and reports whether more has come meanwhile.
-// What cannot be stored waits on.
-func (r *Recorder) flush(ctx context.Context) (more bool) {
+// ready puts in front what is to be stored now, and returns how much that is: all,
+// or what comes from quiet apps. The caller holds mu.
+func (r *Recorder) ready(loud bool) int {
+	isLoud := func(n int) bool { return n > maxBatch }
+	if loud || !slices.ContainsFunc(slices.Collect(maps.Values(r.perApp)), isLoud) {
+		return len(r.waiting)
+	}
+	quiet, held := make([]channels.Change, 0, len(r.waiting)), []channels.Change(nil)
+	for _, c := range r.waiting {
+		if isLoud(r.perApp[c.App]) {
+			held = append(held, c)
+		} else {
+			quiet = append(quiet, c)
+		}
+	}
+	r.waiting = append(quiet, held...)
+	r.nudge()
+	return len(quiet)
+}
+
+// flush stores what is waiting now, that of loud apps only if loud is set, and
+// reports whether there is more. What cannot be stored waits on.
+func (r *Recorder) flush(ctx context.Context, loud bool) (more bool) {
 	r.mu.Lock()
-	left, quota := len(r.waiting), slices.Clone(r.quota)
+	left, quota := r.ready(loud), slices.Clone(r.quota)
 	r.mu.Unlock()
 	for left > 0 || len(quota) > 0 {
 		r.mu.Lock()
