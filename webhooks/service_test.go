@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,6 +192,77 @@ func TestManyFailingEndpointsDelayNobody(t *testing.T) {
 	})
 	w.endpoint("1", "https://good.invalid/", 50)
 	w.eventually("the healthy one gets everything", func() bool { return w.sender.count("https://good.invalid/") == 50 })
+}
+
+// Whoever inserts deliveries may take over their lanes: those that are free and
+// have nothing else to do, whose endpoint is called and did not fail.
+func TestInsertDeliveriesTakesLanesOver(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, w *world) {
+		ctx, now := t.Context(), time.Now()
+		endpoint := func(app string) *webhooks.Endpoint { return w.endpoint(app, "https://good.invalid/"+app, 0) }
+		insert := func(most int, list ...webhooks.Delivery) (taken []webhooks.Lane) {
+			t.Helper()
+			slices.SortStableFunc(list, func(a, b webhooks.Delivery) int { return strings.Compare(a.EndpointID, b.EndpointID) })
+			require.NoError(t, w.store.Record(ctx, func(tx webhooks.RecordTx) (err error) {
+				taken, err = tx.InsertDeliveries(list, webhooks.Claim{Holder: "n", Now: now, Lease: time.Minute, Most: most})
+				return err
+			}))
+			for _, d := range list {
+				require.NotEmpty(t, d.ID)
+				ours := slices.ContainsFunc(taken, func(l webhooks.Lane) bool { return l.EndpointID == d.EndpointID })
+				require.Equal(t, ours, d.EndpointRevision != 0)
+			}
+			return taken
+		}
+		finish := func(lane webhooks.Lane, failures int) {
+			t.Helper()
+			due, err := w.store.DueDeliveries(ctx, lane.EndpointID, now, 10)
+			require.NoError(t, err)
+			var done []webhooks.Outcome
+			for _, d := range due {
+				d.Status, d.NextAt, d.FinishedAt = webhooks.Delivered, time.Time{}, now
+				done = append(done, webhooks.Outcome{Delivery: d, Attempt: webhooks.Attempt{DeliveryID: d.ID, Number: 1, App: d.App, At: now}})
+			}
+			lane.Failures = failures
+			require.NoError(t, w.store.FinishAttempts(ctx, &lane, done, time.Time{}))
+		}
+
+		free, other := endpoint("1"), endpoint("2")
+		require.Empty(t, insert(0, dueFor(free, 1, now)...), "nobody asked for it")
+		require.Empty(t, insert(1, dueFor(free, 1, now)...), "something is due in it already")
+		taken := insert(1, append(dueFor(free, 1, now), dueFor(other, 3, now)...)...)
+		require.Len(t, taken, 1, "one of them has nothing else to do")
+		require.Equal(t, other.ID, taken[0].EndpointID)
+		require.Equal(t, "n", taken[0].Holder)
+		require.Empty(t, insert(1, dueFor(other, 1, now)...), "it is held")
+		for range 2 { // the dispatcher's way
+			lanes, err := w.store.ClaimLanes(ctx, "m", now, time.Minute, false, 10)
+			require.NoError(t, err)
+			for _, lane := range lanes {
+				require.Equal(t, free.ID, lane.EndpointID)
+				finish(lane, 0)
+			}
+		}
+		finish(taken[0], 1)
+		require.Empty(t, insert(1, dueFor(other, 1, now)...), "it failed last")
+
+		third, fourth := endpoint("3"), endpoint("4")
+		require.Len(t, insert(2, append(append(dueFor(free, 1, now), dueFor(third, 1, now)...), dueFor(fourth, 1, now)...)...), 2, "no more than were asked for")
+
+		paused := endpoint("5")
+		paused.Status = webhooks.Paused
+		require.NoError(t, w.store.UpdateEndpoint(ctx, paused))
+		require.Empty(t, insert(1, dueFor(paused, 1, now)...), "it is not called")
+
+		gone := dueFor(&webhooks.Endpoint{ID: "gone", App: "6"}, 1, now)
+		require.NoError(t, w.store.Record(ctx, func(tx webhooks.RecordTx) error {
+			taken, err := tx.InsertDeliveries(gone, webhooks.Claim{Holder: "n", Now: now, Lease: time.Minute, Most: 1})
+			require.Empty(t, taken)
+			return err
+		}))
+		require.Empty(t, gone[0].ID, "there is no such endpoint")
+	})
 }
 
 // What is stored of an attempt keeps the events as they were, unless they are not
