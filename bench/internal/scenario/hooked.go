@@ -15,7 +15,7 @@ import (
 
 const (
 	// tail is how long a measured phase goes on after its last event: a webhook is
-	// told within a tenth of a second, and its outcome is stored behind that.
+	// told within a fifth of a second, and its outcome is stored behind that.
 	tail = 500 * time.Millisecond
 	// behind is how long webhooks may stay away.
 	behind = 10 * time.Second
