@@ -281,7 +281,7 @@ func (r *Recorder) record(ctx context.Context, log string, changes []channels.Ch
 		claim Claim
 		taken []Lane
 	)
-	changes = r.without(changes, r.gone(ctx, changes))
+	changes = without(changes, r.gone(ctx, changes))
 	err := r.store.Record(ctx, func(tx RecordTx) error {
 		now := r.now()
 		if log != "" {
@@ -347,7 +347,7 @@ func (r *Recorder) gone(ctx context.Context, changes []channels.Change) (gone []
 	return gone
 }
 
-func (r *Recorder) without(changes []channels.Change, gone []tenants.AppID) []channels.Change {
+func without(changes []channels.Change, gone []tenants.AppID) []channels.Change {
 	if len(gone) == 0 {
 		return changes
 	}
