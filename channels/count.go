@@ -48,6 +48,14 @@ func (c *localCount) takeTurn(ctx context.Context) (end func(), err error) {
 	}
 }
 
+// count is counted for whoever has nobody to tell: what the engine cannot be told
+// now it is told later.
+func (h *Hub) count(ctx context.Context, ch *channel, delta int32) {
+	if err := h.counted(ctx, ch, delta); err != nil {
+		h.log.WarnContext(ctx, "subscription not counted yet", "app", ch.topic.App, "error", err)
+	}
+}
+
 // counted notes that delta subscriptions came or went, and tells the presence
 // engine: at once when the channel became occupied or vacated on this node,
 // else within CountInterval.

@@ -22,9 +22,13 @@ type outage struct {
 	mu   sync.Mutex
 	away bool
 	told []int
+	hold chan struct{} // if there is one, nothing is taken before it is closed
 }
 
 func (o *outage) SetCount(ctx context.Context, t channels.Topic, local int, announce bool) (int, error) {
+	if o.hold != nil {
+		<-o.hold
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.away {
@@ -62,6 +66,37 @@ func TestComingAndGoingDuringAnOutage(t *testing.T) {
 		o.mu.Lock()
 		require.Equal(t, []int{1, 0}, slices.Clone(o.told))
 		o.mu.Unlock()
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+// A client is told that it is on a channel when the engine knows, not before: a
+// node killed in between would leave somebody on a channel of whom nobody was told.
+func TestCountedBeforeTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := channels.NewMemoryBroker()
+		o := &outage{Presence: channels.NewMemoryPresence(broker), hold: make(chan struct{})}
+		hub := channels.NewHub(channels.HubConfig{Broker: broker, Presence: o, CountInterval: time.Second})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- hub.Run(ctx) }()
+		synctest.Wait()
+
+		c := channelstest.Connect(t, hub, meteredApp("7", "tn"))
+		first := make(chan channelstest.Frame, 1)
+		go func() { first <- c.Next() }()
+		go c.Send("pusher:subscribe", "", map[string]string{"channel": "orders"})
+		synctest.Wait()
+		require.Empty(t, first)
+		close(o.hold)
+		require.Equal(t, "pusher_internal:subscription_succeeded", (<-first).Event)
+		synctest.Wait()
+		o.mu.Lock()
+		require.Equal(t, []int{1}, slices.Clone(o.told))
+		o.mu.Unlock()
+		c.Disconnect()
 		cancel()
 		require.NoError(t, <-done)
 	})

@@ -108,7 +108,18 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, 
 		return fmt.Errorf("subscribe to broker: %w", err)
 	}
 	s := subscription{channel: ch, rests: by.rests}
+	announce := app.Settings.SubscriptionCountEvents
+	ch.count.announce.Store(announce)
+	// Whoever was told to be on a channel is known to be there, even if this node is
+	// killed the next moment. Not so where the count itself is told to the channel's
+	// clients: it is to reach the new one too.
+	if !announce {
+		c.hub.count(ctx, ch, 1)
+	}
 	if err := c.join(ctx, &s, app, m, w); err != nil {
+		if !announce {
+			c.hub.count(ctx, ch, -1)
+		}
 		c.hub.registry.release(ch)
 		if errors.Is(err, ErrFull) {
 			return complain(console.PresenceFull, "%s has %d members, the most this app allows (max_presence_members)", t.Channel, app.Limits.Effective().MaxPresenceMembers)
@@ -119,9 +130,8 @@ func (c *Conn) enter(ctx context.Context, t Topic, app *tenants.App, m *Member, 
 	if by.rests == onChannel {
 		c.hold(ctx, t.Channel, by.claims)
 	}
-	ch.count.announce.Store(app.Settings.SubscriptionCountEvents)
-	if err := c.hub.counted(ctx, ch, 1); err != nil {
-		c.hub.log.WarnContext(ctx, "subscription not counted yet", "app", app.ID, "error", err)
+	if announce {
+		c.hub.count(ctx, ch, 1)
 	}
 	c.subscribed(t, s.userID)
 	return nil
@@ -222,9 +232,7 @@ func (c *Conn) gone(ctx context.Context, s *subscription) {
 			h.log.WarnContext(ctx, "member not removed yet", "app", s.channel.topic.App, "error", err)
 		}
 	}
-	if err := h.counted(ctx, s.channel, -1); err != nil {
-		h.log.WarnContext(ctx, "subscription not counted yet", "app", s.channel.topic.App, "error", err)
-	}
+	h.count(ctx, s.channel, -1)
 	h.registry.release(s.channel)
 }
 
