@@ -24,6 +24,9 @@ const (
 	// perRound is how many deliveries of a lane are read at a time, rounds how
 	// often before others get their turn.
 	perRound, rounds = 40, 5
+	// storeAfter is after how long no further call of a round is begun, so that what
+	// was sent is soon known to be: of a node that is killed it is sent again.
+	storeAfter = 25 * time.Millisecond
 	// laneLease is how long a node may hold a lane without a word: [Pace].Lease.
 	laneLease = time.Minute
 	// lookEvery is how often the store is asked for what is due.
@@ -176,7 +179,7 @@ func (s *Service) serveRound(running context.Context, lane *Lane, round int, due
 		}
 	}
 	done, end := s.attemptSome(running, ctx, lane, due)
-	more = len(done) == limit && round < rounds && lane.Failures == 0 && running.Err() == nil
+	more = len(done) > 0 && (len(done) == limit || len(done) < len(due)) && round < rounds && lane.Failures == 0 && running.Err() == nil
 	keep := time.Time{}
 	if more {
 		keep = s.cfg.Now().Add(lease)
@@ -193,11 +196,11 @@ func (s *Service) serveRound(running context.Context, lane *Lane, round int, due
 }
 
 // attemptSome makes calls, atOnce at a time, and notes on the lane how they went.
-// It ends early when one fails, when they take long, when the endpoint is not to
+// It ends early when one fails, when they have taken storeAfter, when the endpoint is not to
 // be called any more, or when running ends.
 func (s *Service) attemptSome(running, ctx context.Context, lane *Lane, due []Delivery) (done []Outcome, end verdict) {
 	begun := s.cfg.Now()
-	for len(due) > 0 && running.Err() == nil && s.cfg.Now().Sub(begun) < s.cfg.Pace.roundTime() && s.callable(lane) {
+	for len(due) > 0 && running.Err() == nil && s.cfg.Now().Sub(begun) < min(storeAfter, s.cfg.Pace.roundTime()) && s.callable(lane) {
 		width := atOnce
 		if due[0].Replays > 0 {
 			width = 1 // what is replayed comes in its order
