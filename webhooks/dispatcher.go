@@ -196,8 +196,8 @@ func (s *Service) serveRound(running context.Context, lane *Lane, round int, due
 }
 
 // attemptSome makes calls, atOnce at a time, and notes on the lane how they went.
-// It ends early when one fails, when they have taken storeAfter, when the endpoint is not to
-// be called any more, or when running ends.
+// It ends early when one fails, when they have taken storeAfter, when the endpoint
+// is not to be called any more, or when running ends.
 func (s *Service) attemptSome(running, ctx context.Context, lane *Lane, due []Delivery) (done []Outcome, end verdict) {
 	begun := s.cfg.Now()
 	for len(due) > 0 && running.Err() == nil && s.cfg.Now().Sub(begun) < min(storeAfter, s.cfg.Pace.roundTime()) && s.callable(lane) {
