@@ -3,7 +3,6 @@ package webhooks
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,13 +90,16 @@ func (s *Service) serveNew(c Claim, lanes []Lane, due []Delivery) {
 	s.healthy.give(c.Most - len(lanes))
 	for i := range lanes {
 		lane := &lanes[i]
-		from := slices.IndexFunc(due, func(d Delivery) bool { return d.EndpointID == lane.EndpointID })
-		due = due[from:]
+		for due[0].EndpointID != lane.EndpointID {
+			due = due[1:]
+		}
 		n := 1
-		for n < min(len(due), perRound) && due[n].EndpointID == lane.EndpointID {
+		for n < len(due) && due[n].EndpointID == lane.EndpointID {
 			n++
 		}
-		s.begin(s.running, s.healthy, lane, due[:n:n])
+		first := due[:min(n, perRound)]
+		due = due[n:] // from now on the others are the lane's
+		s.begin(s.running, s.healthy, lane, first)
 	}
 }
 

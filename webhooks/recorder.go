@@ -313,9 +313,10 @@ func (r *Recorder) record(ctx context.Context, log string, changes []channels.Ch
 		r.serve.begin(claim, nil, nil)
 		return err
 	}
+	lanes := lanesOf(made)
 	r.serve.begin(claim, taken, made)
 	r.stats.recorded.Add(int64(len(made)))
-	if len(taken) < lanesOf(made) {
+	if len(taken) < lanes {
 		r.wake()
 	}
 	return nil
